@@ -9,7 +9,6 @@ Source: HOSS ReID (arXiv 2506.22027) and the dataset readers of TransOSS and MOS
 """
 
 import csv
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ PROVENANCE_FILE = "provenance.csv"
 NAMING_RULE = "<id>_<anything>_RGB.tif or <id>_<anything>_SAR.tif with a whole number as id"
 
 _SUFFIX_MODALITY = {"RGB": Modality.OPTICAL, "SAR": Modality.SAR}
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _CHIP_NAME = re.compile(r"(?P<id>-1|[0-9]+)_(?:.+_)?(?P<sensor>RGB|SAR)\.(?i:tiff?|png|jpe?g)")
 
 
@@ -57,29 +57,47 @@ def read_hoss_name(name: str) -> HossName | None:
 def stated_gsd(root: Path) -> dict[str, float]:
     """Return metres per pixel by file name, as the columns `file` and `gsd_m` of a folder's table.
 
+    Commas, semicolons or tabs separate the cells; with the latter two, numbers may have decimal
+    commas. A file may be named with its folder.
+
     Args:
         root: the folder; without `provenance.csv`, or without these columns, nothing is stated.
 
     Raises:
-        ProvenanceError: a line states no positive number.
+        ProvenanceError: the table is no CSV in UTF-8, or a line states no positive number, or
+            another one than an earlier line of the same file.
         OSError: the table cannot be read.
     """
     path = root / PROVENANCE_FILE
     if not path.is_file():
         return {}
-    stated = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        if not {"file", "gsd_m"} <= set(table.fieldnames or ()):
+    stated: dict[str, float] = {}
+    try:
+        # What a spreadsheet saved may begin with a byte order mark and have other separators.
+        lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+        separator = "," if "," in lines[0] else max(";\t", key=lines[0].count)
+        table = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+        columns = [name.strip().lower() for name in next(table)]
+        if not {"file", "gsd_m"} <= set(columns):
             return {}
-        for row in table:
-            try:
-                gsd_m = float(row["gsd_m"])
-            except (TypeError, ValueError):
-                gsd_m = math.nan
-            if not (math.isfinite(gsd_m) and gsd_m > 0):
+        for cells in filter(any, table):
+            row = dict(zip(columns, cells, strict=False))
+            name = row.get("file", "").replace("\\", "/").rpartition("/")[2].strip()
+            gsd_m = _metres(row.get("gsd_m", ""), decimal_comma=separator != ",")
+            if gsd_m is None or stated.setdefault(name, gsd_m) != gsd_m:
                 raise ProvenanceError(
-                    f"{path}:{table.line_num}: gsd_m is {row['gsd_m']!r}, not metres per pixel"
+                    f"{path}:{table.line_num}: gsd_m is {row.get('gsd_m')!r}, not metres per "
+                    "pixel, or another value than in an earlier line of this file"
                 )
-            stated[row["file"]] = gsd_m
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ProvenanceError(
+            f"{path} cannot be read as CSV in UTF-8 ({error}); save it as CSV UTF-8"
+        ) from error
     return stated
+
+
+def _metres(text: str, decimal_comma: bool) -> float | None:
+    """Return a positive number; None for other texts."""
+    if decimal_comma and "." not in text:
+        text = text.replace(",", ".")
+    return float(text) if _NUMBER.fullmatch(text.strip()) and float(text) > 0 else None
