@@ -33,6 +33,8 @@ OTHER_FACTS = ("modality", "gsd_m", "band", "sensor", "source", "licence", "case
 POSITION_DISAGREEMENT_NM = 5.0
 """Azimuth shifts and old AIS positions are nearer than this; swapped coordinates are not."""
 SIGHTING_NAMESPACE = UUID("6f0c9a52-8f0e-5d0c-9a0e-4d5f1c2b7a11")
+HALF_TURN = ":half-turn"
+"""The end of the cache key of a chip that is turned by 180 degrees."""
 
 
 EmbedAll = Callable[[Sequence[Chip]], list[EmbeddedChip]]
@@ -218,10 +220,11 @@ class UploadEmbedder:
         timings["decode"] -= framed.frame_ms
         timings["frame"] = framed.frame_ms
         chip, framing = framed.chip, framed.framing
-        ways = {self._cache_key(chip, upload): chip}
+        stated = upload.metadata.band, upload.framing
+        key = self._cache_key(chip.digest, chip.modality, chip.gsd_m, *stated)
+        ways = {key: chip}
         if half_turns.include(framing):
-            turned = replace(chip, pixels=half_turn(chip.pixels))
-            ways[f"{self._cache_key(chip, upload)}:half-turn"] = turned
+            ways[key + HALF_TURN] = replace(chip, pixels=half_turn(chip.pixels))
         with timed("recall", timings):
             found = {key: vector for key in ways if (vector := self._cache.get(key)) is not None}
         if missing := [key for key in ways if key not in found]:
@@ -236,6 +239,20 @@ class UploadEmbedder:
         straight, *turned_by_half = (found[key] for key in ways)
         back = turned_by_half[0] if turned_by_half else None
         return EmbeddedUpload(upload, chip, framing, straight, back, timings)
+
+    def embed_half_turn(
+        self, sighting: Sighting, read: Callable[[], bytes]
+    ) -> NDArray[np.float32] | None:
+        """Return the embedding of a stored chip's half turn; None if framing leaves it alone.
+
+        Reads, decodes and embeds the chip only if the cache misses. Raises: see `embed`.
+        """
+        digest, stated = sighting.chip_sha256, (sighting.band, sighting.framing.mode)
+        key = self._cache_key(digest, sighting.modality, sighting.gsd_m, *stated)
+        turned = self._cache.get(key + HALF_TURN)
+        if turned is not None:
+            return turned
+        return self.embed(stored_upload(sighting, read()), HalfTurns.FRAMED).half_turned
 
     def _frame(self, upload: ChipUpload) -> FramedChip:
         """Decode and frame a chip; raise ChipError, with the file's name, when that fails."""
@@ -298,9 +315,10 @@ class UploadEmbedder:
             embedded.vector,
         )
 
-    def _cache_key(self, chip: Chip, upload: ChipUpload) -> str:
-        band, framing = upload.metadata.band or 0, upload.framing
-        return f"{self.bundle_id}:{chip.modality}:{chip.gsd_m!r}:{band}:{framing}:{chip.digest}"
+    def _cache_key(
+        self, digest: str, modality: Modality, gsd_m: float, band: int | None, framing: FramingMode
+    ) -> str:
+        return f"{self.bundle_id}:{modality}:{gsd_m!r}:{band or 0}:{framing}:{digest}"
 
 
 def _embed(

@@ -21,6 +21,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from service.contract.calibration import FITTED_PRIOR
@@ -37,7 +38,7 @@ from service.identity.leases import Leases, Task
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchFilter, MatchRecord
 from service.identity.records.sightings import EmbeddedSighting, GroupPlace, Sighting, SightingHit
-from service.identity.uploads import UploadEmbedder, stored_upload
+from service.identity.uploads import UploadEmbedder
 
 log = logging.getLogger("crossfix.waiting")
 
@@ -214,14 +215,14 @@ class Grouping:
         """Return a sighting with the embedding of its half turn; None if it is compared as it is.
 
         Raises:
-            NotFoundError, ChipError: its chip is missing or cannot be used.
+            NotFoundError, ChipError: the embedding is not in the cache, and the chip is missing or
+                cannot be used.
         """
         sighting = one.sighting
-        half_turns = half_turns_for(self._calibration)
-        if not half_turns.include(sighting.framing):
+        if not half_turns_for(self._calibration).include(sighting.framing):
             return None
-        upload = stored_upload(sighting, self._chips.get(sighting.chip_sha256))
-        turned = self._uploads.embed(upload, half_turns).half_turned
+        read = partial(self._chips.get, sighting.chip_sha256)
+        turned = self._uploads.embed_half_turn(sighting, read)
         return None if turned is None else EmbeddedSighting(sighting, turned)
 
     def _places(

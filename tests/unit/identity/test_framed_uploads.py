@@ -12,7 +12,7 @@ from service.identity.enrol import NewVessel
 from service.identity.matching.match import MatchOptions
 from service.identity.records.matches import Verdict
 from service.identity.records.sightings import Sighting
-from service.identity.uploads import ChipMetadata, ChipUpload, UploadEmbedder
+from service.identity.uploads import ChipMetadata, ChipUpload, HalfTurns, UploadEmbedder
 from tests.support.fakes.cache import FakeCache
 from tests.support.fakes.decoder import LocalDecoder
 from tests.support.fakes.embedder import FakeEmbedder
@@ -112,3 +112,25 @@ def test_every_framing_is_counted() -> None:
     for data in (sar_tiff(1), loose_file(Modality.SAR)):
         embedder.embed(upload(data, Modality.SAR))
     assert [one.method for one in counted] == ["unchanged", "rotated"]
+
+
+@BOTH
+def test_the_half_turn_of_a_stored_chip_is_read_only_if_the_cache_misses(
+    modality: Modality,
+) -> None:
+    data, reads = loose_file(modality), list[bytes]()
+
+    def read() -> bytes:
+        reads.append(data)
+        return data
+
+    embedder = fake_upload_embedder()
+    embedded = embedder.embed(upload(data, modality), HalfTurns.OPEN)
+    sighting = embedder.sighting(embedded, None).sighting
+    restored = Sighting.model_validate_json(sighting.model_dump_json())
+    for one, misses in ((embedder, 0), (fake_upload_embedder(), 1)):
+        turned = one.embed_half_turn(restored, read)
+        assert turned is not None
+        assert embedded.half_turned is not None
+        np.testing.assert_array_equal(turned, embedded.half_turned)
+        assert len(reads) == misses
