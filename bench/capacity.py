@@ -46,10 +46,10 @@ def capacity_section(results: Results) -> str:
     http = results.http
     lines = [
         f"The table assumes {per_core:.0f} matches a second for each core: "
-        f"{busiest.per_s:.0f} on {results.machine}, where the",
-        f"{busiest.clients} clients ran, too. Each chip was new, was compared with "
-        f"{http.vessels:,} vessels, and was not stored.",
-        f"It expects {100 * BUSIEST_HOUR:.0f} % of a day's matches in the busiest hour, and plans "
+        f"{busiest.per_s:.0f} on {results.machine}, beside",
+        f"{busiest.clients} clients, of new chips that were compared with "
+        f"{http.vessels:,} vessels and not stored. It expects",
+        f"{100 * BUSIEST_HOUR:.0f} % of a day's matches in the busiest hour, and plans "
         f"with {100 * UTILISATION:.0f} % of the throughput.",
         f"A process takes {http.resident_mb:.0f} MB, besides the gallery.",
         "",
@@ -64,40 +64,33 @@ def replicas_section(results: Results) -> str:
     """Return the section on replicas in Markdown, without its heading."""
     loads = results.replicas
     alone = loads[0]
-    shared = (("stand-in", alone.stand_in_ms), ("Redis", alone.redis_ms))
     all_ms = alone.replica_ms + alone.stand_in_ms + alone.redis_ms + alone.clients_ms
     lines = [
         "Replicas share a Qdrant server and Redis, which limit how many replicas help. "
         "`make bench` measured this with",
         f"{loads[-1].replicas} replicas of one thread each on {results.machine}, and a stand-in "
         "for the server, which is written in",
-        f"Python, answers one request at a time and compares a query with every sighting. "
-        f"{CLIENTS_EACH} clients for each replica",
-        f"send new chips, which are compared with {VESSELS} vessels and not stored. Medians of "
-        f"{ROUNDS} rounds, and processor time for a match:",
+        "Python, answers one request at a time and compares a query with every sighting. A Qdrant "
+        "server was not measured.",
+        f"{CLIENTS_EACH} clients for each replica send new chips, which are compared with "
+        f"{VESSELS} vessels and not stored. Medians of {ROUNDS} rounds:",
         "",
-        "| replicas used | matches a second | time of replicas | of the stand-in | of Redis "
-        "| of the clients | cores that other programs took |",
-        "|---|---|---|---|---|---|---|",
+        "| replicas used | matches a second | processor time for a match: replicas | stand-in "
+        "| Redis |",
+        "|---|---|---|---|---|",
         *(
             f"| {one.replicas} | {one.per_s:.1f} | {one.replica_ms:.1f} ms "
-            f"| {one.stand_in_ms:.1f} ms | {one.redis_ms:.2f} ms | {one.clients_ms:.1f} ms "
-            f"| {max(one.other_cores, 0.0):.1f} |"
+            f"| {one.stand_in_ms:.1f} ms | {one.redis_ms:.2f} ms |"
             for one in loads
         ),
         "",
-        f"A match takes {all_ms:.0f} ms altogether, so these {results.cores} cores answer at most "
-        f"{1000 * results.cores / all_ms:.0f} a second with any number of replicas. With",
-        "more cores the shared processes are the limit, each of which uses one core:",
-        "",
-        "| shared process | matches a second at most | replicas, with a core each, at most |",
-        "|---|---|---|",
-        *(
-            f"| {name} | {1000 / each_ms:,.0f} | {alone.replica_ms / each_ms:.1f} |"
-            for name, each_ms in shared
-        ),
-        "",
-        "A Qdrant server was not measured.",
+        f"With its client a match takes {all_ms:.0f} ms, so these {results.cores} cores answer at "
+        f"most {1000 * results.cores / all_ms:.0f} a second with any number of",
+        "replicas. With more cores the limit are the shared processes, which use one core each: "
+        "the stand-in for",
+        f"{1000 / alone.stand_in_ms:,.0f} matches a second, or "
+        f"{alone.replica_ms / alone.stand_in_ms:.1f} replicas; Redis for "
+        f"{1000 / alone.redis_ms:,.0f}, or {alone.replica_ms / alone.redis_ms:.1f}.",
     ]
     return "\n".join(lines) + "\n"
 
