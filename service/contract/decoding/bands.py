@@ -102,7 +102,8 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
 
     Without a number the first band whose name is exactly a polarisation is taken, else the first
     whose name holds one and no word such as angle, mask or phase, else the first: products put
-    incidence angles and masks before or after the radar bands.
+    incidence angles and masks before or after the radar bands. A band whose name speaks of power,
+    or of no amplitude, comes last among its equals.
 
     Raises:
         GeometryError: there is no band of that number.
@@ -124,7 +125,7 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
         if len(_NAMES_A_POLARISATION.findall(layout.names[i])) == 1
         and not _NO_AMPLITUDE.search(layout.names[i])
     ]
-    chosen = (exact or polarised or list(bands))[0]
+    chosen = min(exact or polarised or bands, key=lambda i: bool(_doubts(layout.described(i))))
     names = [layout.names[i] or f"band {n}" for n, i in enumerate(bands, start=1)]
     used = names[bands.index(chosen)]
     return chosen, [

@@ -218,7 +218,7 @@ def _to_raster(
 ) -> Raster:
     colours = tuple(_COLOURS.get(colour, "unknown") for colour in source.colorinterp)
     names = tuple(name or "" for name in source.descriptions)
-    units = tuple(unit or "" for unit in source.units)
+    units = tuple(_unit(source, number) for number in source.indexes)
     layout = marked_as_named(
         BandLayout(_kind(source), str(source.dtypes[0]), colours, names, units)
     )
@@ -273,6 +273,13 @@ def _absences(page: TiffPage) -> list[str]:
     if not page.absent_segments:
         return []
     return [f"{page.absent_segments} of {page.segments} strips or tiles are absent from the TIFF"]
+
+
+def _unit(source: DatasetReader, number: int) -> str:
+    """Return the unit of a band's samples: its own, or the one that a text of the file names."""
+    texts = source.tags() | source.tags(number)
+    named = {key.lower(): text for key, text in texts.items()}
+    return str(source.units[number - 1] or named.get("units") or named.get("unit") or "")
 
 
 def _ignored_scales(source: DatasetReader, read: tuple[int, ...]) -> list[str]:

@@ -29,6 +29,11 @@ def in_unit(unit: str) -> Callable[[DatasetWriter], None]:
     return lambda target: target.set_band_unit(1, unit)
 
 
+def in_text(band: int, **texts: str) -> Callable[[DatasetWriter], None]:
+    """Texts of the file, band 0, or of a band."""
+    return lambda target: target.update_tags(band, **texts)
+
+
 def warned(chip: Chip, text: str) -> bool:
     return any(text in warning for warning in chip.warnings)
 
@@ -47,6 +52,16 @@ def test_the_intensity_beside_them_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    "names",
+    [("Intensity_VV", "Amplitude_VV"), ("Sigma0_VV", "Sigma0_VV_db"), ("angle", "backscatter")],
+)
+def test_a_band_of_amplitude_is_taken_before_one_of_power(names: tuple[str, str]) -> None:
+    planes = np.stack([sar_plane(seed=1), sar_plane(seed=2)])
+    chip = decode_chip(tiff_bytes(planes, named(*names)), modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes[1])
+
+
+@pytest.mark.parametrize(
     ("unit", "text"), [("dB", "no value is negative"), ("degree", "speaks of no amplitude")]
 )
 def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -> None:
@@ -54,7 +69,10 @@ def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -
     assert warned(decode_chip(tiff_bytes(sar_plane(), in_unit(unit)), gsd_m=1.0), text)
 
 
-@pytest.mark.parametrize("declare", [named("Sigma0_VV_db"), in_unit("dB")])
+@pytest.mark.parametrize(
+    "declare",
+    [named("Sigma0_VV_db"), in_unit("dB"), in_text(0, Units="dB"), in_text(1, unit="decibel")],
+)
 @pytest.mark.parametrize("darkest_db", [-9.0, -0.5])
 def test_named_decibels_of_a_bright_ship_are_decibels(
     declare: Callable[[DatasetWriter], None], darkest_db: float
