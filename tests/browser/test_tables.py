@@ -39,6 +39,10 @@ TABLES: dict[str, str | bytes] = {
     "a cell under no column": "chip,name,\na.png,A,B\n",
     "a quote that does not end": 'chip,name\na.png,"A\nb.png,B\n',
     "another encoding": "chip,name\na.png,Ä\n".encode("latin-1"),
+    "bars and capitals": "Chip|NAME|tab\there\na.png|A|B\n",
+    "a separator line with a bar": "sep=|\nchip|name\na.png|A\n",
+    "text after a quote": 'chip,name\n"a.png"x,A\n',
+    "texts as spreadsheets mark them": 'chip,imo,name\na.png,="9074729",\'=A1\n',
     "UTF-16": "\ufeffchip,name\na.png,Ä\n".encode("utf-16-le"),
     "UTF-16 of the other order": "\ufeffchip;name\na.png;Ä\n".encode("utf-16-be"),
 }
@@ -79,6 +83,7 @@ def test_the_words_for_unknown_are_those_of_the_service(desk: WatchedPage) -> No
         ("chip,name,\na.png,A,B\n", "the cell “B” stands under no column"),
         ("chip;name;length_m;beam_m\na.png;A;190,5;32.2\n", "have a decimal comma"),
         ("chip,name,length_m\na.png,A,0x20\n", "not a number"),
+        ("chip,name,length_m\na.png,A,1e400\n", "not a number"),
     ],
 )
 def test_a_table_that_could_be_misread_is_refused(
@@ -95,3 +100,52 @@ def test_a_table_that_could_be_misread_is_refused(
         ]
     )
     expect(dialog).to_contain_text(mention)
+
+
+FLEET = """async (files) => {
+  const { readFleet } = await import("./desk/fleet.js");
+  const made = files.map(([path, text]) => {
+    const file = new File([text], path.split("/").pop());
+    return Object.defineProperty(file, "relative", { value: path });
+  });
+  const fleet = await readFleet(made);
+  return {
+    chips: fleet.vessels.flatMap((vessel) => vessel.chips.map(({ file, metadata }) =>
+      [vessel.key, file.relative, metadata.gsd_m ?? null, metadata.source ?? null])),
+    refused: fleet.refused.map((one) => one.reason),
+  };
+}"""
+TWO = "chip,name\none/a.png,ONE\ntwo/a.png,TWO\n"
+
+
+@pytest.mark.parametrize("table", ["ships.csv", "set/ships.csv", "elsewhere/ships.csv"])
+def test_chips_of_one_name_are_told_apart_by_their_folders(desk: WatchedPage, table: str) -> None:
+    files = [[table, TWO], ["set/one/a.png", "1"], ["set/two/a.png", "2"]]
+    read = desk.open().evaluate(FLEET, files)
+    assert [chip[:2] for chip in read["chips"]] == [
+        ["name ONE", "set/one/a.png"],
+        ["name TWO", "set/two/a.png"],
+    ]
+    missing = desk.open().evaluate(FLEET, files[:2])
+    assert [chip[0] for chip in missing["chips"]] == ["name ONE"]
+    assert "two/a.png was not among the chosen files" in missing["refused"][0]
+    either = desk.open().evaluate(FLEET, [["ships.csv", "chip,name\na.png,ONE\n"], *files[1:]])
+    assert either["chips"] == []
+    assert "both set/one/a.png and set/two/a.png may be meant" in either["refused"][0]
+
+
+def test_a_folder_of_chips_says_what_its_pixels_measure_and_that_it_is_simulated(
+    desk: WatchedPage,
+) -> None:
+    chip = "set/query/0001_x_RGB.tif"
+    sizes = ["set/provenance.csv", "\ufeffFile;gsd_m\nquery/0001_x_RGB.tif;0,5\n"]
+    about = ["set/dataset.json", '{"domain": "simulated"}']
+    read = desk.open().evaluate(FLEET, [[chip, "1"], sizes, about])
+    assert read["chips"] == [["1", chip, 0.5, "set, simulated"]]
+    assert desk.open().evaluate(FLEET, [[chip, "1"]])["chips"] == [["1", chip, None, "set"]]
+
+
+def test_the_key_of_a_vessel_is_that_of_the_command(desk: WatchedPage) -> None:
+    table = "chip,imo,mmsi\na.png,IMO 9074729,\na.png,,MMSI: 244 660 000\n"
+    read = desk.open().evaluate(FLEET, [["ships.csv", table], ["a.png", "1"]])
+    assert [chip[0] for chip in read["chips"]] == ["imo 9074729", "mmsi 244660000"]

@@ -16,8 +16,11 @@ from service.client.errors import SourceError
 from service.client.fleet.vessels import VESSEL_NUMBERS, VESSEL_TEXTS
 
 _WITH_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?(?=[\r\n])', re.IGNORECASE)
+_SEPARATORS = ",;\t|"
+_SEPARATOR_LINE = re.compile(rf'"?sep=([{_SEPARATORS}])"?(?=[\r\n])', re.IGNORECASE)
 """What spreadsheets write before the header, to say what separates the cells."""
+_TEXT_OF_A_SPREADSHEET = re.compile(r"""="([^"]*)"|'([=+@-].*)""", re.DOTALL)
+"""What marks a cell as text that is no number and no formula: `="007"`, `'=A1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file with a header line; commas, semicolons or tabs separate the cells.
+    """Read a CSV file with a header line; commas, semicolons, tabs or bars separate the cells.
 
     The desk reads tables by the same rules (`service/desk/files/tables.js`).
 
@@ -106,7 +109,7 @@ def read_table(path: Path) -> Table:
             io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
         )
         header: list[str] = next((cells for cells in reader if any(map(str.strip, cells))), [])
-        columns = tuple(_cell(cell, f"{path}:{reader.line_num}") for cell in header)
+        columns = tuple(_cell(cell, f"{path}:{reader.line_num}").lower() for cell in header)
         if not columns:
             raise SourceError(f"{path} has no header line")
         rows = []
@@ -180,17 +183,22 @@ def _separated(text: str) -> tuple[str, str]:
     if stated := _SEPARATOR_LINE.match(text):
         return stated[1], text[stated.end() :]  # the end of the line stays, to be counted
     header = next((line for line in text.splitlines() if line.strip()), "")
-    return (max(",;\t", key=header.count) if "," not in header else ","), text
+    return (max(_SEPARATORS, key=header.count) if "," not in header else ","), text
 
 
 def _cell(text: str, location: str) -> str:
-    """Trim a cell and compose its characters, so that equal texts compare as equal."""
+    """Trim a cell, compose its characters, and take off what marks it as text.
+
+    So equal texts compare as equal, and the CSV that the service exports can be read again.
+    """
     if not "".join(text.split()).isprintable():
         raise SourceError(
             f"{location}: {text[:40]!r} holds control characters; remove them, and save the table "
             "as CSV UTF-8"
         )
-    return unicodedata.normalize("NFC", text.strip())
+    plain = unicodedata.normalize("NFC", text.strip())
+    marked = _TEXT_OF_A_SPREADSHEET.fullmatch(plain)
+    return plain if marked is None else marked[1] or marked[2] or ""
 
 
 def vessel_attributes(row: Row) -> dict[str, object]:

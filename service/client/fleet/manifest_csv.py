@@ -115,7 +115,8 @@ def _key(row: Row) -> str:
 
 def _chip(row: Row, folder: Path) -> ChipFile:
     named = row.required("chip")
-    names = (named, unicodedata.normalize("NFD", named))  # file systems may hold either form
+    # File systems may hold either form, and tables may come from Windows.
+    names = (named, unicodedata.normalize("NFD", named), named.replace("\\", "/"))
     try:
         path = next((folder / name for name in names if (folder / name).is_file()), None)
     except OSError as error:

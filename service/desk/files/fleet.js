@@ -14,7 +14,7 @@ const UNKNOWN = new Set([
 ]);
 const AROUND = /^[<>()[\]{}"'`.,;:!? ]+|[<>()[\]{}"'`.,;:!? ]+$/g;
 const CHIP_NUMBERS = ["gsd_m", "lat", "lon", "band"];
-const BESIDE_CHIPS = ["vessels.csv", "provenance.csv"];
+const VESSELS = "vessels.csv", PIXEL_SIZES = "provenance.csv", ABOUT = "dataset.json";
 const NAMESPACE = "4b0a3d0e-51c7-5c46-9d3a-0c7b2f6f1e58"; // that of `crossfix enrol`: same ids
 
 const pathOf = (file) => (file.webkitRelativePath || file.relative || file.name).normalize("NFC");
@@ -37,30 +37,74 @@ export async function readFleet(files, { sar = false } = {}) {
   const read = new Map();
   for (const file of tables) read.set(file, await readTable(file));
   const manifest = tables.find((file) => read.get(file).columns.includes("chip"));
-  const named = tables.find((file) => file.name === "vessels.csv");
-  const fleet = manifest ? fromManifest(manifest, read.get(manifest), pictures) : fromNames(pictures, read.get(named), sar);
+  const fleet = manifest ? fromManifest(manifest, read.get(manifest), pictures)
+    : fromNames(pictures, await besideChips(files, read), sar);
   for (const file of tables) {
-    if (file === manifest || BESIDE_CHIPS.includes(file.name)) continue;
+    if (file === manifest || [VESSELS, PIXEL_SIZES].includes(file.name)) continue;
     const reason = manifest ? T.importing.oneManifest(manifest.name) : T.importing.noManifest(read.get(file).columns);
     fleet.refused.push({ file: file.name, vessel: "", reason });
   }
   return fleet;
 }
 
+/** Return what the files beside the chips of a folder say: `{table, gsd, simulated}`. */
+async function besideChips(files, read) {
+  const named = (name) => files.find((file) => file.name === name);
+  let simulated = false;
+  try {
+    simulated = String(JSON.parse(await named(ABOUT).text()).domain).includes("simulated");
+  } catch { /* there is none, or it says nothing */ }
+  return { table: read.get(named(VESSELS)), gsd: statedGsd(read.get(named(PIXEL_SIZES))), simulated };
+}
+
+/** Return metres per pixel by file name; throw if a line states no positive number. */
+function statedGsd(table) {
+  const stated = new Map();
+  if (!["file", "gsd_m"].every((name) => table?.columns.includes(name))) return stated;
+  for (const row of table.rows) {
+    const name = row.cells.file.split(/[\\/]/).pop();
+    const { gsd_m: metres } = fieldsFrom(row, [], ["gsd_m"], table.comma);
+    if (!(metres > 0) || (stated.get(name) ?? metres) !== metres) {
+      throw new Error(T.importing.noPixelSize(PIXEL_SIZES, row.line, row.cells.gsd_m));
+    }
+    stated.set(name, metres);
+  }
+  return stated;
+}
+
+/** Take off the name of a number, and the blanks in it, as `crossfix enrol` does: `IMO 9074729`. */
+function inOneForm(cells) {
+  for (const [name, marks] of [["imo", /^(imo)?[\s:#]*|\s+/gi], ["mmsi", /^(mmsi)?[\s:#]*|\s+/gi]]) {
+    if (cells[name] && !meansUnknown(cells[name])) cells[name] = cells[name].replace(marks, "");
+  }
+}
+
+/** Whether one path is the end of the other: a folder may be chosen from above or from inside. */
+const endsAlike = (one, other) => `/${one}`.endsWith(`/${other}`) || `/${other}`.endsWith(`/${one}`);
+
 function fromManifest(csv, table, pictures) {
   const known = ["chip", "id", ...VESSEL_TEXTS, ...VESSEL_NUMBERS, ...CHIP_TEXTS, ...CHIP_NUMBERS];
   const notes = table.columns.filter((name) => name && !known.includes(name)).map(T.importing.unknownColumn);
   const byPath = new Map(pictures.map((file) => [pathOf(file), file]));
-  const byName = new Map(pictures.map((file) => [file.name.normalize("NFC"), file]));
+  const byName = new Map();
+  for (const file of pictures) {
+    const name = file.name.normalize("NFC");
+    byName.set(name, [...(byName.get(name) || []), file]);
+  }
   const vessels = new Map();
   const refused = [];
   for (const row of table.rows) {
     try {
       if (row.stray) throw new Error(T.importing.strayCell(row.line, row.stray));
+      inOneForm(row.cells);
       const wanted = row.cells.chip;
       if (!wanted) throw new Error(T.importing.noChip(row.line));
-      const file = byPath.get(folderOf(pathOf(csv)) + wanted) || byName.get(wanted.split("/").pop());
+      const path = wanted.replaceAll("\\", "/").replace(/^(\.{0,2}\/)+/, "");
+      const alike = byName.get(path.split("/").pop()) || [];
+      const exact = byPath.get(folderOf(pathOf(csv)) + wanted);
+      const [file, other] = exact ? [exact] : alike.filter((one) => endsAlike(pathOf(one), path));
       if (!file) throw new Error(T.importing.chipMissing(row.line, wanted));
+      if (other) throw new Error(T.importing.chipTwice(row.line, pathOf(file), pathOf(other)));
       const column = ["id", "imo", "mmsi", "name"].find((name) => row.cells[name]);
       if (!column) throw new Error(T.importing.noVessel(row.line));
       const text = row.cells[column].split(/\s+/).join(" ");
@@ -88,18 +132,21 @@ function fromManifest(csv, table, pictures) {
 
 const modalityOf = (name) => (CHIP_NAME.exec(name)[2].toUpperCase() === "SAR" ? "sar" : "optical");
 
-function fromNames(pictures, table, sar) {
+function fromNames(pictures, { table, gsd, simulated }, sar) {
   const attributes = new Map();
   const refused = [];
   for (const row of table?.rows || []) {
     try {
-      attributes.set(String(Number(row.cells.id)), fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma));
+      const key = String(Number(row.cells.id));
+      if (!/^[0-9]+$/.test(row.cells.id) || attributes.has(key)) throw new Error(T.importing.noNumberOfVessel(row.line, row.cells.id));
+      attributes.set(key, fieldsFrom(row, VESSEL_TEXTS, VESSEL_NUMBERS, table.comma));
     } catch (fault) {
       refused.push({ file: "vessels.csv", vessel: row.cells.name || "", reason: fault.message });
     }
   }
   const first = pictures.map(pathOf).find((path) => path.includes("/"));
   const dataset = first ? first.split("/")[0] : T.importing.dataset;
+  const source = simulated && !dataset.includes("simulated") ? `${dataset}, simulated` : dataset;
   const vessels = new Map();
   let other = 0;
   for (const file of pictures) {
@@ -116,7 +163,7 @@ function fromNames(pictures, table, sar) {
         key, chips: [],
         attributes: { name: `${dataset} ${key.padStart(4, "0")}`, ...attributes.get(key) },
       };
-      vessel.chips.push({ file, metadata: { modality: modalityOf(file.name), source: dataset } });
+      vessel.chips.push({ file, metadata: { modality: modalityOf(file.name), gsd_m: gsd.get(file.name), source } });
       vessels.set(key, vessel);
     }
   }

@@ -52,7 +52,7 @@ def normalise_imo(text: str) -> str:
     Raises:
         ValueError: not seven digits, a placeholder, or the check digit is wrong.
     """
-    digits = re.sub(r"^\s*(IMO)?[\s:#]*", "", text, flags=re.IGNORECASE).strip()
+    digits = _digits("IMO", text)
     if not re.fullmatch(r"[0-9]{7}", digits):
         raise ValueError(f"an IMO number has seven digits, e.g. 9074729; got {text!r}")
     if is_placeholder(digits):
@@ -66,12 +66,12 @@ def normalise_imo(text: str) -> str:
 
 
 def normalise_mmsi(text: str) -> str:
-    """Check the shape of a ship's MMSI: nine digits that begin with 2 to 7 (ITU-R M.585).
+    """Check the shape of a ship's MMSI, nine digits from 2 to 7 on (ITU-R M.585), and return it.
 
     Raises:
         ValueError: not nine digits, a placeholder, or not a ship's number.
     """
-    digits = text.strip()
+    digits = _digits("MMSI", text)
     if not re.fullmatch(r"[0-9]{9}", digits):
         raise ValueError(f"an MMSI has nine digits, e.g. 244660000; got {text!r}")
     if is_placeholder(digits):
@@ -79,6 +79,11 @@ def normalise_mmsi(text: str) -> str:
     if digits[0] not in "234567":
         raise ValueError(f"a ship's MMSI begins with 2 to 7 (its country code); got {text!r}")
     return digits
+
+
+def _digits(name: str, text: str) -> str:
+    """Take off the name of a number, such as `MMSI:`, and the blanks in it."""
+    return re.sub(rf"^\s*({name})?[\s:#]*|\s+", "", text, flags=re.IGNORECASE)
 
 
 def normalise_line(text: str) -> str:

@@ -65,9 +65,12 @@ def test_rows_of_one_vessel_are_joined(folder: Path) -> None:
         "\ufeffchip,name,length_m\r\nchips/a.png,SEMI,190.5\r\n",
         "chip,name,length_m,,\n\nchips/a.png,SEMI,190.5,,\n,,,,,,\n",
         '"chip", "name", "length_m"\n"chips/a.png", "SEMI", "190.5"\n',
+        "Chip|NAME|Length_m\nchips/a.png|SEMI|190,5\n",
+        "sep=|\nchip|name|length_m\nchips/a.png|SEMI|190.5\n",
+        'chip,name,length_m\nchips\\a.png,="SEMI",\'+190.5\n',
     ],
 )
-def test_semicolons_and_tabs_separate_too(folder: Path, text: str) -> None:
+def test_tables_of_spreadsheets_are_read(folder: Path, text: str) -> None:
     [vessel] = read_manifest(write(folder, text)).vessels
     assert vessel.attributes == {"name": "SEMI", "length_m": 190.5}
 
@@ -137,7 +140,7 @@ def test_chips_are_selected_by_modality(folder: Path) -> None:
     ("text", "message"),
     [
         ("id,name\n1,A\n", "no column chip"),
-        ("chip,name,name\nchips/a.png,ONE,TWO\n", "column 'name' stands twice"),
+        ("chip,name,Name\nchips/a.png,ONE,TWO\n", "column 'name' stands twice"),
         ("chip,id,captured_at\nchips/a.png,1,20260305\n", "may mean 2026-03-05"),
         ("chip,id,captured_at\nchips/a.png,1,2612-01-01\n", "in the future"),
         ("chip,id,length_m\nchips/a.png,1,nan\n", "length_m is 'nan', not a number"),

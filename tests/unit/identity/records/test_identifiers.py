@@ -12,7 +12,9 @@ from service.identity.records.identifiers import (
 )
 
 
-@pytest.mark.parametrize("text", ["9074729", "IMO 9074729", "imo9074729", " IMO: 9074729 "])
+@pytest.mark.parametrize(
+    "text", ["9074729", "IMO 9074729", "imo9074729", " IMO: 9074729 ", "907 4729"]
+)
 def test_an_imo_number_is_reduced_to_its_digits(text: str) -> None:
     assert normalise_imo(text) == "9074729"
 
@@ -51,9 +53,12 @@ def test_exactly_one_last_digit_makes_an_imo_number(stem: int) -> None:
     assert len(accepted) == 1 or any(is_placeholder(text) for text in candidates)
 
 
-@pytest.mark.parametrize("text", ["244660000", " 636019825 "])
-def test_the_mmsi_of_a_ship_is_accepted(text: str) -> None:
-    assert normalise_mmsi(text) == text.strip()
+@pytest.mark.parametrize(
+    "text",
+    ["244660000", " 244660000 ", "244 660 000", "MMSI 244660000", "mmsi:\u00a0244\u00a0660000"],
+)
+def test_the_mmsi_of_a_ship_is_reduced_to_its_digits(text: str) -> None:
+    assert normalise_mmsi(text) == "244660000"
 
 
 @pytest.mark.parametrize(
