@@ -19,8 +19,8 @@ from service.identity.records.matches import Verdict
 from service.identity.review import MatchDetail
 
 STATE_HELP = (
-    "`asked` by a client; `new`: the service asked again because a vessel got a chip, and no "
-    "analyst has decided about the sighting since; `settled`: an analyst has"
+    "`asked` by a client, or `new`: the service asked again because a vessel got a chip; and no "
+    "analyst has decided since; `settled`: the match is judged, or its chip got a vessel otherwise"
 )
 
 

@@ -91,6 +91,28 @@ def test_the_navigation_counts_new_hits_and_asks_seldom(
     assert len([url for url in asked if "state=new" in url]) == 2
 
 
+def test_a_chip_that_another_match_gave_a_vessel_waits_no_more(
+    desk: WatchedPage, api: httpx.Client
+) -> None:
+    vessel_id = enrol(api, "0001", 0)
+    first, second = (ask(api, "0001")["match_id"] for _ in range(2))
+    rows = desk.open("#/waiting").locator("tr").filter(has_text="0001_s01c3_SAR.tif")
+    expect(rows).to_have_count(2)
+    decision = {"decision": "confirmed", "vessel_id": vessel_id}
+    assert api.post(f"/matches/{second}/verdict", json=decision).status_code == 200
+    deadline = time.monotonic() + 60
+    while api.get(f"/matches/{first}").json()["state"] != "settled":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    desk.page.reload()
+    expect(desk.page.get_by_role("heading", name="Not judged yet")).to_be_visible()
+    expect(rows).to_have_count(0)
+    page = desk.open(f"#/match/{first}")
+    expect(page.locator(".judge")).to_contain_text(
+        "By another match, this chip belongs to HARBOUR 0001."
+    )
+
+
 def test_chips_of_a_group_stand_upright_at_one_scale(desk: WatchedPage, api: httpx.Client) -> None:
     ask_about_looks(api, "0007")
     listed = api.get("/sightings/open/groups").json()["groups"]

@@ -363,10 +363,11 @@ class TestStates:
             make_match_record().model_copy(update={"found_by": finding}), Decision.REJECTED
         )
         overtaken = make_match_record().model_copy(update={"found_by": finding, "overtaken": True})
-        matches.put(asked, new, judged, overtaken)
+        answered = with_judgement(make_match_record(), Decision.REJECTED)
+        matches.put(asked, new, judged, overtaken, answered)
         assert listed(matches, state="asked") == ids(asked)
         assert listed(matches, state="new") == ids(new)
-        assert set(listed(matches, state="settled")) == set(ids(judged, overtaken))
+        assert set(listed(matches, state="settled")) == set(ids(judged, overtaken, answered))
         assert matches.get(new.id) == new
         reopened = with_judgement(judged, Decision.WITHDRAWN)
         matches.put(reopened)

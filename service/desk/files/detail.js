@@ -104,11 +104,18 @@ function Facts({ match }) {
   </section>`;
 }
 
+/** The vessel to which another match, or an analyst, gave the chip. */
+function Owner({ id }) {
+  const { value } = useLoaded((signal) => get(`gallery/${id}`, null, signal), [id]);
+  return value && html`<p>${T.judge.elsewhere} <a href=${addressOf("gallery", id)}>${vesselName(value)}</a>.</p>`;
+}
+
 function Judging({ match, row, who, note, setNote, noteField, onJudge, onOther, busy }) {
   const allowed = mayChange(who);
   const open = match.standing === "open";
   const latest = match.judgements.at(-1);
   return html`<section class="judge" aria-label=${T.judge.title}>
+    ${open && match.sighting?.vessel_id && html`<${Owner} id=${match.sighting.vessel_id} />`}
     ${!open && latest && html`<p><${Standing} standing=${match.standing} />
       ${T.judge.by(latest.by, moment(latest.at))}${latest.note && html`: “${latest.note}”`}</p>`}
     <label class="note"><span>${T.judge.note}</span>

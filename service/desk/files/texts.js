@@ -205,6 +205,7 @@ export const T = {
     pick: "Which vessel does the chip show?",
     readOnly: "Your key may look but not judge; that needs a key with the role curator.",
     by: (who, when) => `by ${who}, ${when}`,
+    elsewhere: "By another match, this chip belongs to",
     done: {
       confirmed: (name) => `Confirmed: the chip shows ${name}.`,
       rejected: () => "Recorded: the chip shows none of the candidates.",
@@ -360,7 +361,7 @@ export const T = {
     fresh: "Something new was found",
     noFresh: "Nothing new was found.",
     open: "Not judged yet",
-    noOpen: "Everything is judged.",
+    noOpen: "Nothing else waits.",
     all: "All open matches in the history",
   },
   groups: {

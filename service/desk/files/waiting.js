@@ -13,7 +13,7 @@ const SHOWN = 100;
 export function WaitingPage({ who }) {
   const fresh = useLoaded((signal) => get("matches", { state: "new", limit: SHOWN }, signal), []);
   const groups = useLoaded((signal) => get("sightings/open/groups", null, signal), []);
-  const open = useLoaded((signal) => get("matches", { standing: "open", limit: SHOWN }, signal), []);
+  const open = useLoaded((signal) => get("matches", { state: "asked", limit: SHOWN }, signal), []);
   const parts = [fresh, groups, open];
   const reload = () => parts.forEach((one) => one.reload());
   return html`<section class="content wide-page">

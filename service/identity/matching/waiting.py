@@ -29,13 +29,7 @@ from service.identity.leases import Leases, Task
 from service.identity.matching.grouping import RECORDS_OF_ONE_SIGHTING
 from service.identity.matching.match import JudgedRanking, Matcher, MatchOptions
 from service.identity.records.base import RECORDED
-from service.identity.records.match_records import (
-    Finding,
-    MatchFilter,
-    MatchRecord,
-    MatchState,
-    Standing,
-)
+from service.identity.records.match_records import Finding, MatchFilter, MatchRecord, Standing
 from service.identity.records.matches import Verdict
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.uploads import stored_upload
@@ -142,9 +136,9 @@ class OpenSightings:
             log.warning("sighting %s could not be matched anew: %s", sighting_id, error)
 
     def _overtake(self, sighting_id: UUID) -> None:
-        """Settle the new matches of a sighting that has a vessel now."""
-        where = MatchFilter(sighting_id=sighting_id, state=MatchState.NEW)
-        if not self._records(where):
+        """Settle the matches of a sighting that has a vessel now, and that nobody judged."""
+        where = MatchFilter(sighting_id=sighting_id, standing=Standing.OPEN)
+        if all(one.overtaken for one in self._records(where)):
             return
         with self._write_lock, self._leases.for_judgement(sighting_id):
             for record in self._records(where):

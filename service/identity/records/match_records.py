@@ -68,8 +68,9 @@ class Finding(Record):
 class MatchState(StrEnum):
     """How a match came about, and whether an analyst has dealt with it.
 
-    `asked`: a client asked. `new`: the service asked again, because a vessel got a chip, and no
-    analyst has decided about the sighting since. `settled`: an analyst has.
+    `asked`: a client asked, `new`: the service asked again, because a vessel got a chip; and no
+    analyst has decided since. `settled`: the match is judged, or its sighting got a vessel by
+    another match.
     """
 
     ASKED = "asked"
@@ -127,10 +128,9 @@ class MatchRecord(Record):
     @property
     def state(self) -> MatchState:
         """Whether it was asked, is new, or is settled."""
-        if self.found_by is None:
-            return MatchState.ASKED
-        settled = self.overtaken or self.judgement is not None
-        return MatchState.SETTLED if settled else MatchState.NEW
+        if self.overtaken or self.judgement is not None:
+            return MatchState.SETTLED
+        return MatchState.ASKED if self.found_by is None else MatchState.NEW
 
     @classmethod
     def from_record(cls, text: str | bytes) -> "MatchRecord":

@@ -176,6 +176,24 @@ def test_a_confirmed_sighting_is_evidence_for_those_that_wait(
     assert (settled.state, settled.overtaken) == (MatchState.SETTLED, True)
 
 
+def test_all_matches_of_a_chip_are_settled_when_one_is_confirmed(
+    use_cases: UseCases, waiting: OpenSightings
+) -> None:
+    star = enrol(use_cases, "STAR", sar_look(7))
+    first, second = ask(use_cases, sar(7)), ask(use_cases, sar(7))
+    other = ask(use_cases, sar(8))
+    use_cases.review.judge(second, NewJudgement(decision=Decision.CONFIRMED, vessel_id=star))
+    run(waiting)
+    waits = use_cases.matches.page(MatchFilter(state=MatchState.ASKED), 50, None).matches
+    assert [one.id for one in waits] == [other]
+    use_cases.review.judge(second, NewJudgement(decision=Decision.WITHDRAWN))
+    waits = use_cases.matches.page(MatchFilter(state=MatchState.ASKED), 50, None).matches
+    assert {one.id for one in waits} == {second, other}
+    kept = use_cases.matches.get(first)
+    assert kept is not None
+    assert (kept.standing, kept.overtaken) == (Standing.OPEN, True)
+
+
 def test_a_merge_asks_again(use_cases: UseCases, waiting: OpenSightings) -> None:
     ask(use_cases, sar(7))
     star, other = enrol(use_cases, "STAR", sar_look(7)), enrol(use_cases, "OTHER", optical(70))
