@@ -16,7 +16,7 @@ from uuid import UUID
 
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.enrol import EnrolledVessel, Enrolment, NewVessel, get_visible_vessel
 from service.identity.records.sightings import Sighting
 from service.identity.uploads import ChipUpload, EmbedAll, EmbeddedUpload, UploadEmbedder
@@ -153,11 +153,11 @@ class _Gathering:
             one.embedded.set_result([next(embedded) for _ in one.chips])
 
 
-class BulkEnrolment:
+class BulkEnrolment(UseCase):
     """The use case behind `POST /gallery/bulk`."""
 
     def __init__(self, context: Context, enrolment: Enrolment, uploads: UploadEmbedder) -> None:
-        self._gallery = context.gallery
+        super().__init__(context)
         self._enrolment = enrolment
         self._uploads = uploads
         self._gathering = _Gathering(lambda chips: uploads.embedder.embed_all(chips))

@@ -66,3 +66,19 @@ class Context:
     measure: Measure = ignore_timings
     write_all: WriteAll = in_sequence
     announces: bool = False
+
+
+class UseCase:
+    """Keeps what a context holds, each under its own name."""
+
+    def __init__(self, context: Context) -> None:
+        self._gallery = context.gallery
+        self._chips = context.chips
+        self._matches = context.matches
+        self._trail = context.trail
+        self._now = context.now
+        self._write_lock = context.write_lock
+        self._outbox = context.outbox
+        self._measure = context.measure
+        self._write_all = context.write_all
+        self._announces = context.announces

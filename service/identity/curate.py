@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.enrol import DEFAULT_SOURCE, EnrolledVessel, get_visible_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.records.base import Fact
@@ -43,17 +43,14 @@ class VesselPatch(VesselAttributes):
         return self.model_dump(include=sent)
 
 
-class Curation:
+class Curation(UseCase):
     """The use cases behind `PATCH`, `DELETE`, `restore`, `merge` and `split` of the gallery."""
 
     def __init__(
         self, context: Context, recovery: Recovery, restorable_for: timedelta = RESTORABLE_FOR
     ) -> None:
         """A deletion can be undone for as long as `restorable_for`."""
-        self._gallery = context.gallery
-        self._now = context.now
-        self._write_lock = context.write_lock
-        self._trail = context.trail
+        super().__init__(context)
         self._recovery = recovery
         self._leases = recovery.leases
         self._restorable_for = restorable_for

@@ -17,7 +17,7 @@ from pydantic import field_validator, model_validator
 
 from service.contract.utc_time import PastTime
 from service.identity.audit_trail import Facts, chips_and_ids, digests
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.evidence.copies import copies_elsewhere
 from service.identity.leases import Lease, require_free_imo, vessel_claim
@@ -112,17 +112,12 @@ class EnrolledVessel:
         return (*self.notes, *(text for texts in self.stored.warnings.values() for text in texts))
 
 
-class Enrolment:
+class Enrolment(UseCase):
     """The use cases behind `POST /gallery` and `POST /gallery/{vessel_id}/chips`."""
 
     def __init__(self, context: Context, uploads: UploadEmbedder, recovery: Recovery) -> None:
         """The stage `store` is measured."""
-        self._gallery = context.gallery
-        self._chips = context.chips
-        self._now = context.now
-        self._write_lock = context.write_lock
-        self._trail = context.trail
-        self._measure = context.measure
+        super().__init__(context)
         self._uploads = uploads
         self._recovery = recovery
         self._leases = recovery.leases

@@ -14,7 +14,7 @@ from service.contract.framing.rectangle import Rectangle
 from service.contract.manifest import PreprocessSpec
 from service.contract.preprocess import to_picture
 from service.contract.translation import brightened
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import NotFoundError
 from service.identity.ports.decoder import ChipDecoder
 from service.identity.ports.embedder import ChipEmbedder
@@ -37,7 +37,7 @@ class View(StrEnum):
     DENOISED = "denoised"
 
 
-class Pictures:
+class Pictures(UseCase):
     """The use cases behind `/sightings/{id}/…`."""
 
     def __init__(
@@ -47,8 +47,7 @@ class Pictures:
         embedder: ChipEmbedder,
         preprocess: PreprocessSpec,
     ) -> None:
-        self._gallery = context.gallery
-        self._chips = context.chips
+        super().__init__(context)
         self._decoder = decoder
         self._embedder = embedder
         self._preprocess = preprocess

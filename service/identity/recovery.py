@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from uuid import UUID
 
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import ConflictError
 from service.identity.leases import Leases, lease_lifetime
 from service.identity.original_chips import delete_unused_chip
@@ -39,7 +39,7 @@ def no_renewal() -> None:
     """Do nothing, in place of renewing a lease where none is held."""
 
 
-class Recovery:
+class Recovery(UseCase):
     """Finishes or undoes interrupted changes of vessels.
 
     Where other replicas write too, a change counts as interrupted when it began longer ago than a
@@ -49,12 +49,7 @@ class Recovery:
 
     def __init__(self, context: Context, step: timedelta | None) -> None:
         """`step` is the longest time that a few store calls take; None for a single writer."""
-        self._gallery = context.gallery
-        self._matches = context.matches
-        self._chips = context.chips
-        self._now = context.now
-        self._write_lock = context.write_lock
-        self._trail = context.trail
+        super().__init__(context)
         self._grace = timedelta(0) if step is None else lease_lifetime(step)
         self.leases = Leases(
             context.gallery,

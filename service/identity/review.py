@@ -18,7 +18,7 @@ from uuid import UUID
 
 from service.access.caller import current_caller
 from service.identity.audit_trail import Facts
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.enrol import get_visible_vessel
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.leases import Lease
@@ -46,15 +46,11 @@ class MatchDetail:
     sighting: Sighting | None
 
 
-class MatchReview:
+class MatchReview(UseCase):
     """The use cases behind `GET /matches/{id}` and `POST /matches/{id}/verdict`."""
 
     def __init__(self, context: Context, recovery: Recovery) -> None:
-        self._gallery = context.gallery
-        self._matches = context.matches
-        self._now = context.now
-        self._write_lock = context.write_lock
-        self._trail = context.trail
+        super().__init__(context)
         self._recovery = recovery
         self._leases = recovery.leases
 

@@ -16,8 +16,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from service.contract.utc_time import Clock
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import ConflictError, StoreDamagedError
 from service.identity.leases import Leases, Task
 from service.identity.records.match_records import MatchRecord
@@ -67,7 +66,7 @@ class Retry:
     due: float
 
 
-class Announcements:
+class Announcements(UseCase):
     """Sends unannounced matches, the oldest first. Used by one thread."""
 
     def __init__(
@@ -78,9 +77,7 @@ class Announcements:
         count: Callable[[Outcome], None],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._matches = context.matches
-        self._now: Clock = context.now
-        self._write_lock = context.write_lock
+        super().__init__(context)
         self._leases = leases
         self._send = send
         self._count = count

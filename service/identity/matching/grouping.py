@@ -29,7 +29,7 @@ from service.contract.candidate_probabilities import probabilities_from_log_odds
 from service.contract.chip import Modality
 from service.contract.errors import ChipError
 from service.contract.weighing.specs import CalibrationSpec
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
 from service.identity.evidence.both_ways import half_turns_for
 from service.identity.evidence.kinematics import check_kinematics
@@ -123,7 +123,7 @@ def group_begun_by(sighting: Sighting) -> UUID:
     return UUID(int=bits & ~version_and_variant | 0x8 << 76 | 0b10 << 62)
 
 
-class Grouping:
+class Grouping(UseCase):
     """Puts open sightings into groups."""
 
     def __init__(
@@ -133,10 +133,7 @@ class Grouping:
         uploads: UploadEmbedder,
         calibration: CalibrationSpec,
     ) -> None:
-        self._gallery = context.gallery
-        self._chips = context.chips
-        self._matches = context.matches
-        self._write_lock = context.write_lock
+        super().__init__(context)
         self._leases = leases
         self._uploads = uploads
         self._calibration = calibration

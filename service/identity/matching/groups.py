@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from service.identity.audit_trail import chips_and_ids
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.enrol import EnrolledVessel, NewVessel, described_vessel
 from service.identity.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.identity.leases import Lease, vessel_claim
@@ -58,15 +58,11 @@ class GroupPage:
     next_cursor: str | None
 
 
-class SightingGroups:
+class SightingGroups(UseCase):
     """The use cases behind `/sightings/open`."""
 
     def __init__(self, context: Context, recovery: Recovery, review: MatchReview) -> None:
-        self._gallery = context.gallery
-        self._matches = context.matches
-        self._now = context.now
-        self._write_lock = context.write_lock
-        self._trail = context.trail
+        super().__init__(context)
         self._recovery = recovery
         self._leases = recovery.leases
         self._review = review

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from service.contract.errors import CrossfixError
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
 from service.identity.ports.outbox import AnsweredMatch
@@ -51,18 +51,12 @@ class _Waiting:
     )
 
 
-class MatchKeeper:
+class MatchKeeper(UseCase):
     """Stores answered matches, and later those that wait in the outbox."""
 
     def __init__(self, context: Context, uploads: UploadEmbedder) -> None:
         """The stage `store` is measured."""
-        self._gallery = context.gallery
-        self._chips = context.chips
-        self._matches = context.matches
-        self._outbox = context.outbox
-        self._write_all = context.write_all
-        self._write_lock = context.write_lock
-        self._measure = context.measure
+        super().__init__(context)
         self._uploads = uploads
         self._waiting = deque[_Waiting]()
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from service.access.caller import current_caller
 from service.contract.chip import Modality
 from service.contract.weighing.specs import CalibrationSpec
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.evidence.both_ways import BothWays, half_turns_for
 from service.identity.evidence.checks import Limits, type_warnings
 from service.identity.evidence.copies import Copies
@@ -136,7 +136,7 @@ class JudgedRanking:
     explanation: Explanation
 
 
-class Matcher:
+class Matcher(UseCase):
     """The use case behind `POST /match`."""
 
     def __init__(
@@ -148,13 +148,8 @@ class Matcher:
         allow_confident: bool,
     ) -> None:
         """The stages `search` and `store` (chip, sighting and match record) are measured."""
-        self._gallery = context.gallery
-        self._now = context.now
-        self._announces = context.announces
+        super().__init__(context)
         self._keeper = MatchKeeper(context, uploads)
-        self._matches = context.matches
-        self._trail = context.trail
-        self._measure = context.measure
         self._uploads = uploads
         self._model = model
         self._calibration = calibration

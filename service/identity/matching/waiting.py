@@ -21,7 +21,7 @@ from service.contract.candidate_probabilities import contributions
 from service.contract.chip import Modality
 from service.contract.errors import ChipError
 from service.contract.weighing.specs import CalibrationSpec
-from service.identity.context import Context
+from service.identity.context import Context, UseCase
 from service.identity.errors import ConflictError, NotFoundError, StoreDamagedError
 from service.identity.evidence.decision import weights_for
 from service.identity.evidence.pairs import evidence_of
@@ -45,16 +45,13 @@ MIN_LOG_ODDS = -4.0
 match itself weighs more evidence, and a framed query both ways round."""
 
 
-class OpenSightings:
+class OpenSightings(UseCase):
     """Matches open sightings anew."""
 
     def __init__(
         self, context: Context, leases: Leases, matcher: Matcher, calibration: CalibrationSpec
     ) -> None:
-        self._gallery = context.gallery
-        self._chips = context.chips
-        self._matches = context.matches
-        self._write_lock = context.write_lock
+        super().__init__(context)
         self._leases = leases
         self._matcher = matcher
         self._calibration = calibration
