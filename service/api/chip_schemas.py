@@ -1,7 +1,7 @@
 """Response bodies of chips: sightings and queries, how they were framed, and how good they are."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,12 @@ class ResponseBody(BaseModel):
     """Immutable response body, or a part; may be made of an object with the same attributes."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @classmethod
+    def made_of(cls, source: object, **others: object) -> Self:
+        """Build the body of the attributes of `source`, and of `others` where it differs."""
+        same = {name: getattr(source, name) for name in cls.model_fields.keys() - others.keys()}
+        return cls.model_validate(same | others)
 
 
 class PixelOut(ResponseBody):
@@ -65,9 +71,8 @@ class FramingOut(ResponseBody):
     @classmethod
     def of(cls, framing: Framing) -> "FramingOut":
         """Describe the framing of a chip."""
-        made = {"axis_deg", "outline"}
-        return cls(
-            **{name: getattr(framing, name) for name in cls.model_fields if name not in made},
+        return cls.made_of(
+            framing,
             axis_deg=None if framing.outline is None else framing.outline.axis_deg,
             outline=_outline(framing),
         )

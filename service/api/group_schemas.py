@@ -46,12 +46,7 @@ class GroupOut(ResponseBody):
             )
             for one in group.members
         ]
-        return cls(
-            group_id=group.id,
-            chips=group.chips,
-            probability=group.probability,
-            sightings=tuple(members),
-        )
+        return cls.made_of(group, group_id=group.id, sightings=members)
 
 
 class GroupListing(ResponseBody):
@@ -66,13 +61,8 @@ class GroupListing(ResponseBody):
     @classmethod
     def of(cls, page: GroupPage, threshold: float, model: ModelOut) -> "GroupListing":
         """Build the listing of a page."""
-        return cls(
-            groups=tuple(GroupOut.of(group) for group in page.groups),
-            total=page.total,
-            threshold=threshold,
-            model=model,
-            next_cursor=page.next_cursor,
-        )
+        groups = [GroupOut.of(group) for group in page.groups]
+        return cls.made_of(page, groups=groups, threshold=threshold, model=model)
 
 
 class EnrolSightingsIn(BaseModel):

@@ -61,17 +61,13 @@ class MatchSummary(ResponseBody):
     def of(cls, record: MatchRecord) -> "MatchSummary":
         """Build the summary of a record."""
         match = record.match
-        return cls(
+        return cls.made_of(
+            record,
             match_id=record.id,
-            asked_at=record.asked_at,
-            asked_by=record.asked_by,
             verdict=match.verdict,
-            standing=record.standing,
-            state=record.state,
             query=QueryOut.of(match.query, stored=match.stored),
             first=match.candidates[0] if match.candidates else None,
             none_probability=match.none_probability,
-            judgement=record.judgement,
         )
 
 
@@ -84,10 +80,7 @@ class MatchListing(ResponseBody):
     @classmethod
     def of(cls, page: MatchPage) -> "MatchListing":
         """Build the listing of a page."""
-        return cls(
-            matches=tuple(MatchSummary.of(record) for record in page.matches),
-            next_cursor=page.next_cursor,
-        )
+        return cls.made_of(page, matches=[MatchSummary.of(record) for record in page.matches])
 
 
 class MatchRecordOut(BaseMatchOut):
@@ -112,15 +105,8 @@ class MatchRecordOut(BaseMatchOut):
     def of(cls, detail: MatchDetail) -> "MatchRecordOut":
         """Build the response from a record and its sighting."""
         record, sighting = detail.record, detail.sighting
-        return cls(
+        return cls.made_of(
+            record,
             **dict(BaseMatchOut.of_match(record.match, ModelOut.model_validate(record.model))),
-            asked_at=record.asked_at,
-            asked_by=record.asked_by,
-            options=record.options,
-            standing=record.standing,
-            state=record.state,
-            found_by=record.found_by,
-            audit=record.audit,
-            judgements=record.judgements,
             sighting=SightingOut.of(sighting) if sighting else None,
         )

@@ -180,18 +180,7 @@ class BaseMatchOut(ResponseBody):
     def of_match(cls, match: Match, model: ModelOut) -> "BaseMatchOut":
         """Build the shared part."""
         queries = tuple(QueryOut.of(one, stored=match.stored) for one in match.queries)
-        return cls(
-            match_id=match.id,
-            verdict=match.verdict,
-            candidates=match.candidates,
-            none_probability=match.none_probability,
-            explanation=match.explanation,
-            scene=match.scene,
-            query=queries[0],
-            queries=queries,
-            model=model,
-            gallery=match.gallery,
-        )
+        return cls.made_of(match, match_id=match.id, query=queries[0], queries=queries, model=model)
 
 
 class MatchOut(BaseMatchOut):
@@ -242,21 +231,9 @@ class VerifyOut(ResponseBody):
     @classmethod
     def of(cls, compared: Comparison, model: ModelOut) -> "VerifyOut":
         """Build the response body of a comparison."""
-        return cls(
-            probability=compared.probability,
-            prior=compared.prior,
-            similarity=compared.similarity,
-            way=compared.way,
-            length_ratio=compared.length_ratio,
-            width_ratio=compared.width_ratio,
-            kinematics=compared.kinematics,
-            chips=(
-                QueryOut.of(compared.first, stored=False),
-                QueryOut.of(compared.second, stored=False),
-            ),
-            model=model,
-            timings_ms=all_stages(compared.timings_ms),
-        )
+        chips = [QueryOut.of(one, stored=False) for one in (compared.first, compared.second)]
+        stages = all_stages(compared.timings_ms)
+        return cls.made_of(compared, chips=chips, model=model, timings_ms=stages)
 
 
 class MergeIn(BaseModel):
