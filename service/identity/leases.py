@@ -149,7 +149,12 @@ class Lease:
 
 
 class Leases:
-    """Takes leases on IMO numbers, vessels and sightings for the duration of a change."""
+    """Takes leases on IMO numbers, vessels and sightings for the duration of a change.
+
+    Every lease raises ConflictError if another request holds one of the names or another vessel
+    carries the IMO number, and StoreUnavailableError or StoreFullError if the store failed; then
+    nothing was changed.
+    """
 
     def __init__(self, gallery: Gallery, claims: ClaimStore, now: Clock, step: timedelta) -> None:
         """`step` is the longest time that a few store calls take."""
@@ -171,10 +176,6 @@ class Leases:
             vessel: as it is to be written; without a number no lease is taken.
             before: as it is now; if it has the number already, no lease is taken.
             giver: a vessel that hands its number over to this one.
-
-        Raises:
-            ConflictError: another vessel carries the number, or is being given it.
-            StoreUnavailableError, StoreFullError: the store failed; nothing was changed.
         """
         if vessel.imo is None or (before is not None and before.imo == vessel.imo):
             yield
@@ -192,10 +193,6 @@ class Leases:
             vessel: as it is to be written.
             resumes: whether the present holder, if there is one, writes the same vessel: then this
                 request takes over, and the former holder stops before its next step.
-
-        Raises:
-            ConflictError: another vessel carries the number, or another request holds the lease.
-            StoreUnavailableError, StoreFullError: the store failed; nothing was changed.
         """
         with self._lease() as lease:
             lease.take(vessel_claim(vessel.id), vessel.id, resumes)
@@ -206,22 +203,14 @@ class Leases:
 
     @contextmanager
     def for_recovery(self, vessel: Vessel) -> Iterator[Lease]:
-        """Hold the id of a vessel whose interrupted enrolment is undone.
-
-        Raises:
-            ConflictError: another request registers or recovers the vessel.
-        """
+        """Hold the id of a vessel whose interrupted enrolment is undone."""
         with self._lease() as lease:
             lease.take(vessel_claim(vessel.id), NO_VESSEL, resumes=False)
             yield lease
 
     @contextmanager
     def for_judgement(self, *sighting_ids: UUID) -> Iterator[Lease]:
-        """Hold query sightings while a match of them is judged; the caller renews the lease.
-
-        Raises:
-            ConflictError: another request judges a match of one of these sightings.
-        """
+        """Hold query sightings while a match of them is judged; the caller renews the lease."""
         with self._lease("judged") as lease:
             for sighting_id in sorted(sighting_ids):
                 lease.take(f"sighting {sighting_id}", NO_VESSEL, resumes=False)
@@ -229,7 +218,7 @@ class Leases:
 
     @contextmanager
     def for_task(self, task: Task) -> Iterator[Lease]:
-        """Hold a task by a lease to renew; raise ConflictError if another replica does it."""
+        """Hold a task; the caller renews the lease."""
         with self._lease("worked on") as lease:
             lease.take(task.value, NO_VESSEL, resumes=False)
             yield lease

@@ -1,4 +1,7 @@
-"""Open the stores for work on the whole gallery, and run it."""
+"""Open the stores for work on the whole gallery, and run it.
+
+Where there is no gallery, the work raises ConflictError and creates nothing.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -93,11 +96,7 @@ def embed_late_sightings(
 def sweep_originals(
     settings: Settings, older_than: timedelta, remove: bool, advance: Progress = ignore_progress
 ) -> SweepResult:
-    """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`.
-
-    Raises:
-        ConflictError: there is no gallery, so that every chip would seem unused; nothing was done.
-    """
+    """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
     require_gallery(settings)
     with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
         return sweep(archive, chips, utc_now() - older_than, remove, advance)
@@ -159,11 +158,7 @@ def open_to_restore(settings: Settings, source: Path) -> BackupStores:
 
 
 def check_gallery(settings: Settings, advance: Progress) -> CheckResult:
-    """Compare every record and chip with its digest; see `check_all`.
-
-    Raises:
-        ConflictError: there is no gallery; nothing was created.
-    """
+    """Compare every record and chip with its digest; see `check_all`."""
     require_gallery(settings)
     with closing(open_backup_stores(settings)) as stores:
         return check_all(stores.archive, stores.matches, stores.chips, advance)
@@ -185,7 +180,6 @@ def retain_in_gallery(settings: Settings) -> Retained:
 
     Raises:
         SettingsError: no limit is set.
-        ConflictError: there is no gallery; nothing was created.
     """
     limits = retention_limits(settings)
     if not limits.any:

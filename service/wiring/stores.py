@@ -4,6 +4,10 @@ This is the only module that opens a store, and the only one that decides betwee
 gallery (no Qdrant address) and the shared gallery on a Qdrant server, between a folder and a
 bucket, and between the memory of this process and Redis. Clients that need not be installed, or
 take long to import, are imported where they are used.
+
+Opening a store raises StoreUnavailableError if it cannot be reached or used, is damaged, or is open
+in another process, StoreFullError if the disk is full, and SettingsError if a bucket was chosen and
+its client is not installed.
 """
 
 import os
@@ -109,13 +113,7 @@ def protect_data_folder(settings: Settings) -> None:
 def open_shared_stores(
     settings: Settings, redis: RedisLink | None, watch: CallWatch
 ) -> SharedStores:
-    """Open the stores that do not depend on the bundle, after the embedded gallery was opened.
-
-    Raises:
-        SettingsError: a bucket was chosen and its client is not installed.
-        StoreUnavailableError: a store cannot be reached or used.
-        StoreFullError: the disk is full.
-    """
+    """Open the stores that do not depend on the bundle, after the embedded gallery was opened."""
     with ExitStack() as on_error:
         chips = open_chips(settings)
         on_error.callback(chips.close)
@@ -134,12 +132,7 @@ def open_shared_stores(
 def open_gallery(
     settings: Settings, bundle_id: str, width: int, watch: CallWatch | None = None
 ) -> Gallery:
-    """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide.
-
-    Raises:
-        StoreUnavailableError: an embedded gallery is open in another process, or damaged.
-        StoreFullError: the disk is full.
-    """
+    """Open the gallery with the sightings of one bundle, whose embeddings are `width` wide."""
     if is_embedded(settings):
         return EdgeGallery(settings.data_dir / "gallery", bundle_id, width)
     from service.storage.server.gallery import ServerGallery
@@ -148,11 +141,7 @@ def open_gallery(
 
 
 def open_archive(settings: Settings) -> GalleryArchive:
-    """Open the whole gallery, with the sightings of every bundle.
-
-    Raises:
-        StoreUnavailableError, StoreFullError: see `open_gallery`.
-    """
+    """Open the whole gallery, with the sightings of every bundle."""
     if is_embedded(settings):
         return EdgeArchive(settings.data_dir / "gallery")
     from service.storage.server.archive import ServerArchive
@@ -164,9 +153,6 @@ def active_bundle_id(settings: Settings) -> str | None:
     """Return the bundle whose sightings the gallery serves; None before it was first used.
 
     Creates nothing.
-
-    Raises:
-        StoreUnavailableError: the gallery cannot be read.
     """
     if is_embedded(settings):
         return active_bundle(settings.data_dir / "gallery")
@@ -186,10 +172,6 @@ def open_matches(
     Args:
         least_timeout_s: the least timeout of requests to a Qdrant server.
         watch: of the calls of this process to it; None: of these calls alone.
-
-    Raises:
-        StoreUnavailableError: the folder is damaged, or cannot be used.
-        StoreFullError: the disk is full.
     """
     if is_embedded(settings):
         return SqliteMatchStore(settings.data_dir / "matches.sqlite")
@@ -229,11 +211,6 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
         settings: choose folder or bucket.
         abandoned_after_s: the age in seconds from which files of interrupted writes are removed
             from the folder.
-
-    Raises:
-        SettingsError: a bucket was chosen and its client is not installed.
-        StoreUnavailableError: the store cannot be reached or used.
-        StoreFullError: the disk is full.
     """
     if settings.chip_store == "folder":
         return FolderChipStore(settings.data_dir / "chips", abandoned_after_s)
@@ -253,9 +230,6 @@ def open_bundle_store(settings: Settings) -> BundleStore:
     """Open the store of installed bundles.
 
     With a bucket, the data folder holds copies of the bundles that this machine uses.
-
-    Raises:
-        SettingsError, StoreUnavailableError, StoreFullError: see `open_chips`.
     """
     folder = settings.data_dir / "bundles"
     if settings.chip_store == "folder":
@@ -267,11 +241,7 @@ def open_bundle_store(settings: Settings) -> BundleStore:
 
 
 def open_backup_stores(settings: Settings) -> BackupStores:
-    """Open the stores that a backup reads and a restore writes.
-
-    Raises:
-        SettingsError, StoreUnavailableError, StoreFullError: a store cannot be opened.
-    """
+    """Open the stores that a backup reads and a restore writes."""
     with ExitStack() as on_error:
         archive = open_archive(settings)
         on_error.callback(archive.close)

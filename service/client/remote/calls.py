@@ -1,6 +1,7 @@
 """Every request that the clients can send, with typed arguments and results.
 
-`Client` and `AsyncClient` offer these functions as methods of the same names.
+`Client` and `AsyncClient` offer these functions as methods of the same names. Those that send chips
+raise SourceError if a file cannot be read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -105,9 +106,6 @@ def match(
         more_chips: other chips of the same ship, for one answer to all.
         **fields: hold for all chips and replace those of the `ChipPart`. Fields that this version
             does not name are sent, too.
-
-    Raises:
-        SourceError: a chip file cannot be read.
     """
     part = as_part(chip)
     form = {**part.metadata, **_known(fields)}
@@ -121,9 +119,6 @@ def match_scene(chips: Sequence[ChipSource], **fields: Unpack[MatchFields]) -> C
     Args:
         chips: of different ships, so that no vessel is proposed for two of them.
         **fields: hold for all chips; the metadata of a `ChipPart` replace them for that chip.
-
-    Raises:
-        SourceError: a chip file cannot be read.
     """
     return _with_chips("/match/scene", reads(models.Scene), chips, fields)
 
@@ -143,9 +138,6 @@ def verify(
         max_speed_kn: fastest possible voyage in knots, 30 unless given.
         prior: probability that two such chips show one vessel, before they are compared; above 0
             and below 1, one half unless given.
-
-    Raises:
-        SourceError: a chip file cannot be read.
     """
     form = {"framing": framing, "max_speed_kn": max_speed_kn, "prior": prior}
     return _with_chips("/verify", reads(models.Verification), [first, second], form)
