@@ -13,23 +13,7 @@ import typer
 
 from model_training.calibration.calibrate import CalibrationError
 from model_training.calibration.searches import CoarseQueries
-from model_training.cli import tables
-from model_training.cli.common import (
-    BundleOption,
-    CheckpointsOption,
-    DataNameOption,
-    DrawsOption,
-    Framing,
-    JsonOption,
-    MetricsOption,
-    SeedOption,
-    ThreadsOption,
-    exit_on_error,
-    model_paths,
-    run_errors,
-    write_json,
-    write_metrics,
-)
+from model_training.cli import common, tables
 from model_training.data.hoss import HossDataset, LabelledChip
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable
 from model_training.embedding.models import open_model
@@ -38,12 +22,12 @@ from service.contract.hoss_names import DISTRACTOR_ID
 
 def evaluate(
     data: Annotated[Path, typer.Option(help="Chips in HOSS layout, or a plain folder of them.")],
-    bundle: BundleOption = None,
-    checkpoint: CheckpointsOption = None,
-    out: MetricsOption = None,
-    name: DataNameOption = None,
+    bundle: common.BundleOption = None,
+    checkpoint: common.CheckpointsOption = None,
+    out: common.MetricsOption = None,
+    name: common.DataNameOption = None,
     framing: Annotated[
-        Framing,
+        common.Framing,
         typer.Option(
             help="as_is: the protocols. tight: chips as they are, turned by 180 degrees, and "
             "framed. wild: also loose crops of any heading, and simulated scenes."
@@ -62,10 +46,10 @@ def evaluate(
     scenes: Annotated[
         int, typer.Option(help="For wild and --gsd: simulated ships beside --data.", min=0)
     ] = 200,
-    draws: DrawsOption = 2000,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    draws: common.DrawsOption = 2000,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Measure mAP, R1, R5, R10 across sensors: as served, without fusion, and by size alone.
 
@@ -96,13 +80,13 @@ def evaluate(
             as_json=as_json,
         )
         return
-    with exit_on_error(ValueError):
+    with common.exit_on_error(ValueError):
         splits = evaluation.protocols_of(read_hoss(data))
         chips = evaluation.chips_of(splits)
-        table = embed_for_measuring(chips, model_paths(bundle, checkpoint), threads)
+        table = embed_for_measuring(chips, common.model_paths(bundle, checkpoint), threads)
         result = evaluation.evaluate(splits, table, draws, seed)
         if out is not None:
-            write_metrics(out, evaluation.evaluation_metrics(result, title))
+            common.write_metrics(out, evaluation.evaluation_metrics(result, title))
     if as_json:
         print(json.dumps(result.document(), indent=2))
     else:
@@ -150,9 +134,9 @@ def calibrate(
             "made noisy, for simulated chips, which are easier than genuine ones.",
         ),
     ] = 0.0,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Fit probabilities and verdict thresholds on validation ships; measure them on others.
 
@@ -178,7 +162,7 @@ def calibrate(
     from model_training.data.harder_chips import with_harder_chips
     from model_training.data.hoss import all_chips, read_hoss
 
-    with exit_on_error(ValueError):
+    with common.exit_on_error(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
         fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
@@ -219,9 +203,9 @@ def calibrate(
         documents["test both ways"] = turned_report.document()
     if by_gsd:
         documents["test by GSD"] = {f"{at:g}": one.document() for at, one in by_gsd.items()}
-    write_json(out, spec.model_dump(mode="json"))
+    common.write_json(out, spec.model_dump(mode="json"))
     if report is not None:
-        write_json(report, documents)
+        common.write_json(report, documents)
     if metrics is not None:
         parts = [calibration_report.calibration_metrics(reports[p], names[p]) for p in names]
         parts += [combined_metrics(reports[part].combined, names[part]) for part in names]
@@ -230,7 +214,7 @@ def calibrate(
         if turned_report is not None:
             parts.append(ways.both_ways_metrics(turned_report, names["test"]))
             parts.append(coarse.coarse_metrics(by_gsd, names["test"]))
-        write_metrics(metrics, itertools.chain(*parts))
+        common.write_metrics(metrics, itertools.chain(*parts))
     if diagram is not None:
         draw_diagram({part: value.first_candidate for part, value in reports.items()}, diagram)
     if as_json:
@@ -249,10 +233,10 @@ def ablation(
         Path | None,
         typer.Option(help="Folder of genuine chips to measure on too, without training on them."),
     ] = None,
-    draws: DrawsOption = 2000,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 0,
-    as_json: JsonOption = False,
+    draws: common.DrawsOption = 2000,
+    seed: common.SeedOption = 0,
+    threads: common.ThreadsOption = 0,
+    as_json: common.JsonOption = False,
 ) -> None:
     """Measure what each part of the method adds: each variant's gain over the previous variant.
 
@@ -263,7 +247,7 @@ def ablation(
     from model_training.studies.ablation_runs import TrainedStudy, prepare_study, requires_runs
     from model_training.training.config import load_config
 
-    with exit_on_error(ValueError, *run_errors()):
+    with common.exit_on_error(ValueError, *common.run_errors()):
         embedder_of: Callable[[Path], ChipEmbedder] = partial(open_model, threads=threads)
         if requires_runs(study):
             prepared = prepare_study(load_config(study, TrainedStudy), genuine, threads)
@@ -309,10 +293,10 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
 
 def _require_other_ships(fitted: Sequence[LabelledChip], test: Sequence[LabelledChip]) -> None:
     """Raise CalibrationError if the calibration is fitted on a test chip."""
-    common = {chip.path.resolve() for chip in fitted} & {chip.path.resolve() for chip in test}
-    if common:
+    both = {chip.path.resolve() for chip in fitted} & {chip.path.resolve() for chip in test}
+    if both:
         raise CalibrationError(
-            f"{len(common)} chips of --test are among those that calibrate, {min(common)} first: "
+            f"{len(both)} chips of --test are among those that calibrate, {min(both)} first: "
             "give other ships with --test, or the run's config with --held-out-of"
         )
 

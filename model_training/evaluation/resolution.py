@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_training.embedding.chip_table import ChipEmbedder
+from model_training.evaluation import loose_crops
 from model_training.evaluation.framing_report import scene_fleet
-from model_training.evaluation.loose_crops import (
-    Advance,
-    Retrieval,
-    Search,
-    chip_of,
-    embed_all,
-    search,
-    summarise_scores,
-)
 from model_training.ranking import Direction
 from model_training.simulator.views import render_view
 from service.contract.chip import Chip, Modality
@@ -44,7 +36,7 @@ class AtGsd:
         hull_pixels: median number of pixels along the hull of the query chips, by sensor.
     """
 
-    retrieval: Mapping[Direction, Retrieval]
+    retrieval: Mapping[Direction, loose_crops.Retrieval]
     accepted: float
     hull_pixels: Mapping[Modality, float]
 
@@ -70,7 +62,7 @@ def rendered_at(gsd_m: float | None, count: int, seed: int) -> tuple[NDArray[np.
         for number, (ship, _) in enumerate(vessels):
             view = render_view(ship, modality.value, number, config, gsd_m)
             ids.append(number)
-            chips.append(chip_of(view.pixels, modality, view.gsd_m))
+            chips.append(loose_crops.chip_of(view.pixels, modality, view.gsd_m))
     return np.array(ids, np.int64), chips
 
 
@@ -100,7 +92,7 @@ def measure_gsds(
     embed: ChipEmbedder,
     draws: int,
     seed: int,
-    advance: Advance = lambda _: None,
+    advance: loose_crops.Advance = lambda _: None,
 ) -> dict[float, AtGsd]:
     """Search the gallery chips of one sensor with coarsened chips of the other.
 
@@ -113,7 +105,7 @@ def measure_gsds(
     Raises:
         ValueError: no query has a true match in the gallery.
     """
-    known = embed_all(gallery, embed, advance)
+    known = loose_crops.embed_all(gallery, embed, advance)
     sar = np.array([chip.modality is Modality.SAR for chip in chips])
     asking: dict[Direction, NDArray[np.bool_]] = {"S2O": sar, "O2S": ~sar}
     coarsest = max(chip.gsd_m for chip in chips)
@@ -122,12 +114,14 @@ def measure_gsds(
         if gsd_m < coarsest * 0.999:
             continue
         coarse = [coarsen(chip, gsd_m) for chip in chips]
-        vectors = embed_all(coarse, embed, advance)
+        vectors = loose_crops.embed_all(coarse, embed, advance)
         along = np.array([max(chip.pixels.shape[:2]) for chip in coarse])
         results[gsd_m] = AtGsd(
             retrieval={
-                direction: summarise_scores(
-                    search(Search(vectors, None, known), rows, vessel_ids), draws, seed
+                direction: loose_crops.summarise_scores(
+                    loose_crops.search(loose_crops.Search(vectors, None, known), rows, vessel_ids),
+                    draws,
+                    seed,
                 )
                 for direction, rows in asking.items()
             },

@@ -16,17 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.calibration import searches
 from model_training.calibration.reliability import Reliability, measure_reliability
-from model_training.calibration.searches import (
-    EVIDENCE,
-    LOOK_ALIKE_SHARE,
-    LOOK_ALIKE_TOLERANCE,
-    RERANKED_VESSELS,
-    VesselScores,
-    join_rows,
-    score_vessels,
-    weigh,
-)
 from model_training.embedding.chip_table import ChipTable
 from model_training.evaluation.metrics import Estimate, bootstrap_mean
 from service.contract.chip import Modality
@@ -130,7 +121,7 @@ def measure_scenes(
     Raises:
         ValueError: there are not two ships with chips of both sensors, or not enough look-alikes.
     """
-    scores = score_vessels(table, Modality.SAR, Modality.OPTICAL, seed)
+    scores = searches.score_vessels(table, Modality.SAR, Modality.OPTICAL, seed)
     findable = np.unique(scores.query_ids[scores.own >= 0])
     if findable.size < 2:
         raise ValueError("scenes need at least two ships with chips of both sensors")
@@ -156,7 +147,7 @@ def measure_scenes(
         ids.append(scores.query_ids[rows])
         enrolled.append(present)
     ships, known = np.concatenate(ids), np.concatenate(enrolled)
-    joined = {name: join_rows(answers) for name, answers in parts.items()}
+    joined = {name: searches.join_rows(answers) for name, answers in parts.items()}
     difference = joined["together"].right.astype(float) - joined["alone"].right
     return SceneReport(
         scenes=scenes,
@@ -170,7 +161,7 @@ def measure_scenes(
 
 
 def _draw(
-    scores: VesselScores,
+    scores: searches.VesselScores,
     findable: Ints,
     chips: int,
     gallery: int,
@@ -184,7 +175,7 @@ def _draw(
     """
     rows_of = {s: np.flatnonzero((scores.query_ids == s) & (scores.own >= 0)) for s in findable}
     ships = rng.permutation(findable)
-    alike = rng.random() < LOOK_ALIKE_SHARE
+    alike = rng.random() < searches.LOOK_ALIKE_SHARE
     anchor = int(rng.choice(rows_of[ships[0]]))
     if alike:
         own_of = np.array([scores.own[rows_of[ship][0]] for ship in ships])
@@ -203,7 +194,7 @@ def _draw(
 
 
 def _draw_anchorages(
-    scores: VesselScores,
+    scores: searches.VesselScores,
     types: Mapping[int, str],
     scenes: int,
     chips: int,
@@ -217,14 +208,16 @@ def _draw_anchorages(
 
     def alike(row: int) -> Ints:
         """Return one query row of each look-alike of a query's ship, in random order."""
-        near = scores.length_log_ratio[row, scores.own[rows]] <= np.log1p(LOOK_ALIKE_TOLERANCE)
+        near = scores.length_log_ratio[row, scores.own[rows]] <= np.log1p(
+            searches.LOOK_ALIKE_TOLERANCE
+        )
         found = rng.permutation(rows[near & (kinds == types.get(int(scores.query_ids[row]), ""))])
         return rng.permutation(found[np.unique(scores.query_ids[found], return_index=True)[1]])
 
     centres = [int(row) for row in rows if alike(int(row)).size >= chips + others]
     if not centres:
         raise ValueError(
-            f"no {chips + others} ships of one type lie within {LOOK_ALIKE_TOLERANCE:.0%} of one "
+            f"no {chips + others} ships of one type lie within {searches.LOOK_ALIKE_TOLERANCE:.0%} of one "
             f"length, for scenes of {chips} and {others} others: draw scenes of fewer ships"
         )
     drawn = []
@@ -237,16 +230,18 @@ def _draw_anchorages(
     return drawn
 
 
-def _log_odds(scores: VesselScores, rows: Ints, columns: Ints, match: ChoiceSpec) -> Floats:
+def _log_odds(
+    scores: searches.VesselScores, rows: Ints, columns: Ints, match: ChoiceSpec
+) -> Floats:
     """Return `[N, V]` log odds against none; -inf for all but the most similar vessels."""
-    weights = np.array([match.weights.get(name, 0.0) for name in EVIDENCE])
+    weights = np.array([match.weights.get(name, 0.0) for name in searches.EVIDENCE])
     none = match.none_bias + match.none_log_gallery * np.log(columns.size)
     log_odds = np.full((rows.size, columns.size), -np.inf)
     for i, row in enumerate(rows):
         similarity = scores.similarity[row, columns]
-        best = np.argsort(-similarity, kind="stable")[:RERANKED_VESSELS]
+        best = np.argsort(-similarity, kind="stable")[: searches.RERANKED_VESSELS]
         best = best[np.isfinite(similarity[best])]
-        score = weigh(scores, np.array(row), columns[best]) @ weights
+        score = searches.weigh(scores, np.array(row), columns[best]) @ weights
         log_odds[i, best] = score - none - match.none_log_sum * np.logaddexp.reduce(score)
     return log_odds
 

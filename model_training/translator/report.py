@@ -7,16 +7,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from model_training.translator import study
 from model_training.translator.dataset import PairedViews, signed
 from model_training.translator.diffusion import sample_many
-from model_training.translator.study import (
-    SamplerQuality,
-    half_turned,
-    one_view_each,
-    pixel_features,
-    reference_auc,
-    study_sampler,
-)
 from model_training.translator.train import LoadedTranslator
 from service.contract.translation import brightened
 
@@ -67,20 +60,20 @@ def sheet_of(translator: LoadedTranslator, views: PairedViews, vessels: int) -> 
     A SAR view is turned by 180 degrees if it then agrees better with the pseudo-SAR, because the
     two sensors may have seen the ship with its bow on different sides.
     """
-    optical, sar = (pictures[:vessels] for pictures in one_view_each(views))
+    optical, sar = (pictures[:vessels] for pictures in study.one_view_each(views))
     conditions = torch.from_numpy(signed(optical))
     samples = 1 if translator.config.bridge.steps == 1 else 3
     pseudo = sample_many(translator.module, conditions, translator.table(), 0, samples)
-    predicted = pixel_features(pseudo.mean(axis=1))  # [V, K, h, w] -> [V, h w]
-    turned = half_turned(sar)
+    predicted = study.pixel_features(pseudo.mean(axis=1))  # [V, K, h, w] -> [V, h w]
+    turned = study.half_turned(sar)
     upright_fit, turned_fit = (
-        (predicted * pixel_features(true)).sum(axis=1) for true in (sar, turned)
+        (predicted * study.pixel_features(true)).sum(axis=1) for true in (sar, turned)
     )
     better = np.where((turned_fit > upright_fit)[:, None, None], turned, sar)
     return picture_sheet(optical, np.stack([brightened(one) for one in pseudo]), better)
 
 
-def quality_table(rows: Sequence[SamplerQuality]) -> str:
+def quality_table(rows: Sequence[study.SamplerQuality]) -> str:
     """Format a Markdown table with a row per setting."""
     lines = ["| steps | K | L1, grey levels | pair AUC | ms per chip |", "|---|---|---|---|---|"]
     lines += [
@@ -108,8 +101,8 @@ def quality_report(
     bridge = translator.config.bridge
     if eta is not None:
         bridge = bridge.model_copy(update={"eta": eta})
-    rows = study_sampler(translator.module, bridge, views, steps, samples)
-    floor, best = reference_auc(views)
+    rows = study.study_sampler(translator.module, bridge, views, steps, samples)
+    floor, best = study.reference_auc(views)
     return "\n".join(
         [
             f"{len(views.vessels)} vessels that were not trained on",

@@ -29,20 +29,10 @@ from service.maintenance.sweep import SweepResult, sweep
 from service.maintenance.upgrade import UpgradeContext, UpgradeResult, upgrade
 from service.settings import PREFIX, Settings, SettingsError
 from service.storage.audit.log import open_audit_log
+from service.wiring import stores
 from service.wiring.bundles import find_bundle
 from service.wiring.decoders import chip_limits
 from service.wiring.gallery_markers import require_complete
-from service.wiring.stores import (
-    active_bundle_id,
-    audit_folder,
-    open_archive,
-    open_backup_stores,
-    open_bundle_store,
-    open_chips,
-    open_gallery,
-    open_matches,
-    place_of_gallery,
-)
 
 _OTHER_GALLERY = f"set --data-dir or {PREFIX}QDRANT_URL as your service does"
 
@@ -58,9 +48,9 @@ def upgrade_gallery(
     require_gallery(settings)
     with ExitStack() as opened:
         context = UpgradeContext(
-            archive=opened.enter_context(closing(open_archive(settings))),
-            chips=opened.enter_context(closing(open_chips(settings))),
-            bundles=opened.enter_context(closing(open_bundle_store(settings))),
+            archive=opened.enter_context(closing(stores.open_archive(settings))),
+            chips=opened.enter_context(closing(stores.open_chips(settings))),
+            bundles=opened.enter_context(closing(stores.open_bundle_store(settings))),
             limits=chip_limits(settings),
             load=lambda bundle: load_embedder(bundle, settings.device, settings.threads),
             find=partial(find_bundle, settings),
@@ -87,7 +77,7 @@ def embed_late_sightings(
     Returns:
         The number of sightings that were embedded.
     """
-    with closing(open_chips(settings)) as chips:
+    with closing(stores.open_chips(settings)) as chips:
         reembedding = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
         reembedding.redo_tentative()
         return reembedding.embed(reembedding.missing())
@@ -98,7 +88,10 @@ def sweep_originals(
 ) -> SweepResult:
     """Find original chips that no sighting uses, and delete them if `remove`; see `sweep`."""
     require_gallery(settings)
-    with closing(open_archive(settings)) as archive, closing(open_chips(settings)) as chips:
+    with (
+        closing(stores.open_archive(settings)) as archive,
+        closing(stores.open_chips(settings)) as chips,
+    ):
         return sweep(archive, chips, utc_now() - older_than, remove, advance)
 
 
@@ -110,10 +103,10 @@ def require_gallery(settings: Settings) -> str:
         StoreUnavailableError: an interrupted restore left it behind, or it cannot be read.
     """
     require_complete(settings)
-    active = active_bundle_id(settings)
+    active = stores.active_bundle_id(settings)
     if active is None:
         raise ConflictError(
-            f"there is no gallery in {place_of_gallery(settings)}; {_OTHER_GALLERY}"
+            f"there is no gallery in {stores.place_of_gallery(settings)}; {_OTHER_GALLERY}"
         )
     return active
 
@@ -131,14 +124,14 @@ def open_to_back_up(settings: Settings, allow_empty: bool = False) -> BackupStor
         require_complete(settings)
     else:
         require_gallery(settings)
-    stores = open_backup_stores(settings)
-    if not allow_empty and holds_nothing(stores):
-        stores.close()
+    opened = stores.open_backup_stores(settings)
+    if not allow_empty and holds_nothing(opened):
+        opened.close()
         raise ConflictError(
-            f"the gallery in {place_of_gallery(settings)} holds nothing to back up; "
+            f"the gallery in {stores.place_of_gallery(settings)} holds nothing to back up; "
             f"{_OTHER_GALLERY}, or pass --allow-empty"
         )
-    return stores
+    return opened
 
 
 def open_to_restore(settings: Settings, source: Path) -> BackupStores:
@@ -154,14 +147,14 @@ def open_to_restore(settings: Settings, source: Path) -> BackupStores:
             f"the data folder {settings.data_dir} is in the backup {source}; set --data-dir to "
             "another folder"
         )
-    return open_backup_stores(settings)
+    return stores.open_backup_stores(settings)
 
 
 def check_gallery(settings: Settings, advance: Progress) -> CheckResult:
     """Compare every record and chip with its digest; see `check_all`."""
     require_gallery(settings)
-    with closing(open_backup_stores(settings)) as stores:
-        return check_all(stores.archive, stores.matches, stores.chips, advance)
+    with closing(stores.open_backup_stores(settings)) as opened:
+        return check_all(opened.archive, opened.matches, opened.chips, advance)
 
 
 def retention_limits(settings: Settings) -> RetentionLimits:
@@ -188,12 +181,12 @@ def retain_in_gallery(settings: Settings) -> Retained:
             f"{PREFIX}KEEP_OPEN_SIGHTINGS_DAYS or {PREFIX}KEEP_OPEN_SIGHTINGS"
         )
     active = require_gallery(settings)
-    with closing(open_archive(settings)) as archive:
+    with closing(stores.open_archive(settings)) as archive:
         width = archive.bundles()[active]
     with (
-        closing(open_gallery(settings, active, width)) as gallery,
-        closing(open_matches(settings)) as matches,
-        closing(open_chips(settings)) as chips,
+        closing(stores.open_gallery(settings, active, width)) as gallery,
+        closing(stores.open_matches(settings)) as matches,
+        closing(stores.open_chips(settings)) as chips,
         _local_trail(settings, active) as trail,
     ):
         return apply_retention(gallery, matches, chips, trail, limits, utc_now())
@@ -202,6 +195,6 @@ def retain_in_gallery(settings: Settings) -> Retained:
 @contextmanager
 def _local_trail(settings: Settings, bundle_id: str) -> Iterator[AuditTrail]:
     """Yield the audit trail of a command that a person runs on this machine."""
-    log = open_audit_log(audit_folder(settings), settings.replica)
+    log = open_audit_log(stores.audit_folder(settings), settings.replica)
     with closing(log), called_by(lambda: Caller(LOCAL)):
         yield AuditTrail(log, utc_now, bundle_id)

@@ -13,15 +13,7 @@ from service.identity.records.vessels import VesselState
 from service.storage.edge.record_cache import RecordCache
 from service.storage.edge.shard import Shard
 from service.storage.edge.sightings import BundleSightings, Watcher
-from service.storage.edge.tables import open_table, saved_tables, sighting_table
-from service.storage.edge.tables.change_journal import (
-    SIGHTING,
-    VESSEL,
-    ChangeJournal,
-    create_journal,
-    entries_of,
-    ids_of,
-)
+from service.storage.edge.tables import change_journal, open_table, saved_tables, sighting_table
 from service.storage.edge.tables.open_table import OpenTable
 from service.storage.edge.tables.sighting_table import SightingTable
 from service.storage.local.disk_errors import disk_errors
@@ -78,7 +70,7 @@ class SearchTables(Watcher):
         """
         self._folder, self._bundle, self._width = folder, bundle, width
         self._vessels, self._sightings, self._lock = vessels, sightings, lock
-        self._journals: list[ChangeJournal] = []
+        self._journals: list[change_journal.ChangeJournal] = []
         self._in_progress = 0
         self._failed = set[bytes]()
         self._save_at = SAVE_AFTER
@@ -100,7 +92,7 @@ class SearchTables(Watcher):
         path = saved_tables.journal_of(self._folder, saved.id)
         if not path.exists():
             raise ValueError(f"{path} is missing, or stores were changed after they were closed")
-        journal = ChangeJournal(path, saved.id)
+        journal = change_journal.ChangeJournal(path, saved.id)
         self._journals = [journal]
         enrolled, waiting = saved.part(ENROLLED), saved.part(OPEN)
         self.enrolled = SightingTable(
@@ -116,12 +108,12 @@ class SearchTables(Watcher):
 
     def _catch_up(self, entries: Collection[bytes]) -> None:
         """Replace what may have changed by what the stores hold, and check the rest."""
-        changed = ids_of(SIGHTING, entries)
+        changed = change_journal.ids_of(change_journal.SIGHTING, entries)
         self.enrolled.delete_sightings(changed)
         self.open.delete(changed)
         self.enrolled.check()
         self.open.check()
-        for vessels in _batches(ids_of(VESSEL, entries)):
+        for vessels in _batches(change_journal.ids_of(change_journal.VESSEL, entries)):
             found = self._vessels.fetch(vessels)
             for vessel_id in vessels:
                 if vessel_id in found:
@@ -160,7 +152,9 @@ class SearchTables(Watcher):
         """Save the tables while they are in use, with a new journal; for a thread that writes."""
         tables = uuid4()
         try:
-            journal = create_journal(saved_tables.journal_of(self._folder, tables), tables)
+            journal = change_journal.create_journal(
+                saved_tables.journal_of(self._folder, tables), tables
+            )
             with self._lock:
                 if self._in_progress:
                     return
@@ -204,7 +198,7 @@ class SearchTables(Watcher):
     def changing(
         self, sightings: Collection[UUID] = (), vessels: Collection[UUID] = ()
     ) -> Iterator[None]:
-        entries = entries_of(sightings, vessels)
+        entries = change_journal.entries_of(sightings, vessels)
         with self._lock:
             self._note(entries)
             self._in_progress += 1
@@ -236,7 +230,7 @@ class SearchTables(Watcher):
             journal.note(entries)
 
     def _note_move(self, sighting: bytes) -> None:
-        self._note([SIGHTING + sighting])
+        self._note([change_journal.SIGHTING + sighting])
 
 
 def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
