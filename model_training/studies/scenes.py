@@ -217,8 +217,8 @@ def _draw_anchorages(
     centres = [int(row) for row in rows if alike(int(row)).size >= chips + others]
     if not centres:
         raise ValueError(
-            f"no {chips + others} ships of one type lie within {searches.LOOK_ALIKE_TOLERANCE:.0%} of one "
-            f"length, for scenes of {chips} and {others} others: draw scenes of fewer ships"
+            f"no {chips + others} ships of one type lie within {searches.LOOK_ALIKE_TOLERANCE:.0%} "
+            f"of one length, for scenes of {chips} and {others} others: draw scenes of fewer ships"
         )
     drawn = []
     for _ in range(scenes):
