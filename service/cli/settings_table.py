@@ -49,14 +49,14 @@ The commands that call a service (`crossfix enrol`, `crossfix match`) send it th
 """
 TYPE_NAMES = {
     "array": "list",
-    "boolean": "`true` or `false`",
-    "integer": "whole number",
-    "number": "number",
+    "boolean": "`true`, `false`",
+    "integer": "",
+    "number": "",
     "password": "secret",
     "path": "path",
     "string": "text",
 }
-"""By the format, or else the type, in the JSON schema."""
+"""By the format, or else the type, in the JSON schema; numbers have bounds instead."""
 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
@@ -96,11 +96,12 @@ def _default(field: FieldInfo) -> str:
 
 
 def _value(schema: dict[str, Any]) -> str:
-    """Return the type of the value and its bounds."""
+    """Return the bounds of the value, its choices, or else its type."""
     kinds: list[dict[str, Any]] = schema.get("anyOf", [schema])
     kind = next(one for one in kinds if one.get("type") != "null")
     choices = ", ".join(f"`{choice}`" for choice in kind.get("enum", ()))
-    return ", ".join([choices or TYPE_NAMES[kind.get("format") or kind["type"]], *_bounds(kind)])
+    name = TYPE_NAMES[kind.get("format") or kind["type"]]
+    return ", ".join(_bounds(kind)) or choices or name
 
 
 def _bounds(kind: dict[str, Any]) -> list[str]:
