@@ -37,13 +37,13 @@ from service.identity.curate import Curation
 from service.identity.enrol import Enrolment
 from service.identity.leases import Leases
 from service.identity.matching.announcing import Announcements
+from service.identity.matching.asking_again import AskingAgain
 from service.identity.matching.grouping import Grouping
 from service.identity.matching.groups import SightingGroups
-from service.identity.matching.keeping import MatchKeeper
 from service.identity.matching.match import Matcher
+from service.identity.matching.recording import MatchRecorder
 from service.identity.matching.scene import SceneMatcher
 from service.identity.matching.verify import Verifier
-from service.identity.matching.waiting import OpenSightings
 from service.identity.pictures import Pictures
 from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
@@ -132,10 +132,10 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         context.measure,
         telemetry.count_framing,
     )
-    keeper = MatchKeeper(context, upload_embedder)
+    recorder = MatchRecorder(context, upload_embedder)
 
     def settle() -> int:
-        return recovery.run() + review.settle_interrupted() + keeper.deliver()
+        return recovery.run() + review.settle_interrupted() + recorder.record_waiting()
 
     settled = settle()
     if settled:
@@ -169,10 +169,10 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
         ),
     )
     grouping = Grouping(context, recovery.leases, upload_embedder, calibration)
-    open_sightings = OpenSightings(context, recovery.leases, matcher, calibration)
+    asking_again = AskingAgain(context, recovery.leases, matcher, calibration)
 
     def ask_again(stopped: Callable[[], bool]) -> int:
-        return open_sightings.ask_again(stopped) or grouping.run(stopped)
+        return asking_again.ask_again(stopped) or grouping.run(stopped)
 
     telemetry.bundle.info(
         model.model_dump() | {"device": resources.device, "precision": resources.precision}

@@ -40,7 +40,7 @@ from service.identity.records.match_records import MatchFilter, MatchRecord
 from service.identity.records.sightings import EmbeddedSighting, GroupPlace, Sighting, SightingHit
 from service.identity.uploads import UploadEmbedder
 
-log = logging.getLogger("crossfix.waiting")
+log = logging.getLogger("crossfix.open_sightings")
 
 THRESHOLD = 0.5
 """The probability from which a sighting joins a group."""

@@ -25,7 +25,7 @@ from service.identity.evidence.decision import (
 )
 from service.identity.evidence.several_chips import join, require_different
 from service.identity.evidence.wording import Ranking, nothing_compared
-from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
+from service.identity.matching.recording import WARNINGS, MatchRecorder, Unstored
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.base import Line, Record, Text
 from service.identity.records.match_records import (
@@ -149,7 +149,7 @@ class Matcher(UseCase):
     ) -> None:
         """The stages `search` and `store` (chip, sighting and match record) are measured."""
         super().__init__(context)
-        self._keeper = MatchKeeper(context, uploads)
+        self._recorder = MatchRecorder(context, uploads)
         self._uploads = uploads
         self._model = model
         self._calibration = calibration
@@ -328,7 +328,7 @@ class Matcher(UseCase):
             else:
                 files = [one.data for one in asked.uploads]
                 chips = list(zip(files, asked.queries, strict=True))
-                unstored = self._keeper.keep(AnsweredMatch(chips, record))
+                unstored = self._recorder.record(AnsweredMatch(chips, record))
         if unstored is not None:
             query = match.query.with_warnings((WARNINGS[unstored],))
             match = match.model_copy(update={"stored": False, "query": query})

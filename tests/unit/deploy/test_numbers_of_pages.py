@@ -26,7 +26,7 @@ from service.contract.weighing.verdicts import MAX_NAMED
 from service.identity.evidence.copies import COPY_SIMILARITY
 from service.identity.evidence.several_chips import MAX_CHIPS
 from service.identity.leases import MAX_CLOCK_SKEW, lease_lifetime
-from service.identity.matching import announcing, grouping, waiting
+from service.identity.matching import announcing, asking_again, grouping
 from service.observability.otlp import CLOSING_TIMEOUT_S, MAX_QUEUED_SPANS
 from service.observability.webhook import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from service.server.run import CLOSING_S
@@ -125,8 +125,8 @@ SAYINGS = {
         f"`CROSSFIX_SESSION_HOURS` ({SETTINGS.session_hours:g} by default)",
     ],
     "waiting": [
-        f"among the {waiting.SIMILAR} most similar of its sensor type",
-        f"a probability of {percent(math.exp(waiting.MIN_LOG_ODDS))} against",
+        f"among the {asking_again.SIMILAR} most similar of its sensor type",
+        f"a probability of {percent(math.exp(asking_again.MIN_LOG_ODDS))} against",
         "half a second; a service that is never idle so long spends one second of every minute"
         if (QUIET_S, WORK_WITHOUT_QUIET_S, LONGEST_POSTPONEMENT_S) == (0.5, 1.0, 60.0)
         else "?",

@@ -17,8 +17,8 @@ from service.identity.matching.announcing import (
     Reply,
     pause_s,
 )
+from service.identity.matching.asking_again import AskingAgain
 from service.identity.matching.match import Matcher, MatchOptions
-from service.identity.matching.waiting import OpenSightings
 from service.identity.records.match_records import (
     Decision,
     MatchFilter,
@@ -116,7 +116,7 @@ def test_what_the_service_finds_is_marked_only_with_a_webhook(use_cases: UseCase
         matcher = Matcher(
             context, use_cases.upload_embedder, MODEL, CALIBRATION, allow_confident=True
         )
-        waiting.append(OpenSightings(context, use_cases.recovery.leases, matcher, CALIBRATION))
+        waiting.append(AskingAgain(context, use_cases.recovery.leases, matcher, CALIBRATION))
     for seed, sightings in zip((7, 8), waiting, strict=True):
         use_cases.matcher.match(sar(seed), MatchOptions())
         use_cases.enrolment.enrol(NewVessel(name="STAR"), [sar_look(seed)])

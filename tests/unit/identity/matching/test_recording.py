@@ -11,8 +11,8 @@ import pytest
 from service.contract.chip import Modality
 from service.contract.framing.records import FramingMode
 from service.identity.errors import StoreFullError, StoreUnavailableError
-from service.identity.matching.keeping import WARNINGS, MatchKeeper, Unstored
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult
+from service.identity.matching.recording import WARNINGS, MatchRecorder, Unstored
 from service.identity.ports.outbox import Outbox
 from service.identity.records.match_records import MatchRecord
 from service.identity.uploads import ChipMetadata, ChipUpload
@@ -35,7 +35,7 @@ class Place:
     matches: FakeMatchStore
     outbox: Outbox
     matcher: Matcher
-    keeper: MatchKeeper
+    recorder: MatchRecorder
 
     def match(self, upload: ChipUpload) -> MatchResult:
         return self.matcher.match(upload, MatchOptions())
@@ -58,7 +58,7 @@ def make_place(outbox: Outbox, matches: FakeMatchStore | None = None) -> Place:
     context = replace(make_context(gallery, chips, matches=matches), outbox=outbox)
     uploads = fake_upload_embedder()
     matcher = Matcher(context, uploads, MODEL, CALIBRATION, allow_confident=True)
-    return Place(gallery, chips, matches, outbox, matcher, MatchKeeper(context, uploads))
+    return Place(gallery, chips, matches, outbox, matcher, MatchRecorder(context, uploads))
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_a_match_that_cannot_be_stored_is_answered_and_stored_later(
         assert result.match.stored is False
         assert WARNINGS[Unstored.WAITING] in result.match.query.warnings
         assert list(place.outbox.ids()) == [result.match.id]
-        assert place.keeper.deliver() == 0
+        assert place.recorder.record_waiting() == 0
         assert list(place.outbox.ids()) == [result.match.id]
-    assert place.keeper.deliver() == 1
+    assert place.recorder.record_waiting() == 1
     assert place.is_stored(result)
     assert list(place.outbox.ids()) == []
     record = place.matches.get(result.match.id)
@@ -106,7 +106,7 @@ def test_all_chips_of_one_ship_are_stored_later(
         broken.setattr(place.chips, "put", failing(StoreUnavailableError("away")))
         match = place.matcher.match(sar(1), MatchOptions(), [sar(2), sar(3)]).match
     assert not match.stored
-    assert place.keeper.deliver() == 1
+    assert place.recorder.record_waiting() == 1
     assert len(set(match.sighting_ids)) == 3
     for query in match.queries:
         assert place.gallery.get_sighting(query.id) is not None
@@ -150,12 +150,12 @@ class Stored(FakeMatchStore):
 
 def match_at_once(place: Place, *uploads: ChipUpload) -> list[MatchResult]:
     """Match chips in several threads, all of which wait to write at the same time."""
-    keeper = place.matcher._keeper
+    recorder = place.matcher._recorder
     with ThreadPoolExecutor(len(uploads)) as pool:
-        with keeper._write_lock:
+        with recorder._write_lock:
             results = [pool.submit(place.match, one) for one in uploads]
             deadline = time.monotonic() + 20
-            while len(keeper._waiting) < len(uploads) and time.monotonic() < deadline:
+            while len(recorder._waiting) < len(uploads) and time.monotonic() < deadline:
                 time.sleep(0.01)
         return [one.result() for one in results]
 
@@ -188,7 +188,7 @@ def test_a_store_that_is_away_is_asked_once_for_all(outbox: Outbox) -> None:
     assert {one.unstored for one in results} == {Unstored.WAITING}
     assert matches.written == [3]
     matches.error = None
-    assert place.keeper.deliver() == 3
+    assert place.recorder.record_waiting() == 3
     assert all(place.is_stored(one) for one in results)
 
 
@@ -205,7 +205,7 @@ def test_a_judged_record_is_not_written_again(
     assert record is not None
     judged = record.model_copy(update={"asked_by": "judged"})
     place.matches.put(judged)
-    assert place.keeper.deliver() == 1
+    assert place.recorder.record_waiting() == 1
     assert place.matches.get(result.match.id) == judged
     assert place.is_stored(result)
 
@@ -234,7 +234,7 @@ def test_a_match_of_a_former_bundle_is_embedded_again(
     turned = replace(known, sighting=former, vector=known.vector[::-1].copy())
     place.gallery.delete_sightings([result.match.query.id])
     place.outbox.put(replace(waiting, chips=[(chip, turned)]))
-    assert place.keeper.deliver() == 1
+    assert place.recorder.record_waiting() == 1
     assert place.is_stored(result)
     stored = place.gallery.get_sighting(result.match.query.id)
     assert stored is not None

@@ -51,7 +51,7 @@ class _Waiting:
     )
 
 
-class MatchKeeper(UseCase):
+class MatchRecorder(UseCase):
     """Stores answered matches, and later those that wait in the outbox."""
 
     def __init__(self, context: Context, uploads: UploadEmbedder) -> None:
@@ -60,23 +60,23 @@ class MatchKeeper(UseCase):
         self._uploads = uploads
         self._waiting = deque[_Waiting]()
 
-    def keep(self, match: AnsweredMatch) -> Unstored | None:
+    def record(self, match: AnsweredMatch) -> Unstored | None:
         """Store a match, or put it into the outbox; return None when it is stored."""
         try:
             with measured("store", self._measure):
                 self._store(match)
         except (StoreUnavailableError, StoreFullError) as error:
-            return self._put_off(match, error)
+            return self._put_into_outbox(match, error)
         return None
 
-    def deliver(self) -> int:
+    def record_waiting(self) -> int:
         """Store the matches that wait; return how many were stored."""
         stored = 0
         for match_id in self._outbox.ids():
             try:
                 waiting = self._outbox.get(match_id)
                 if waiting is not None:
-                    self._deliver_one(waiting)
+                    self._record_one_waiting(waiting)
                     stored += 1
                 self._outbox.remove(match_id)
             except (StoreUnavailableError, StoreFullError) as error:
@@ -122,7 +122,7 @@ class MatchKeeper(UseCase):
             for digest, data in files.items():
                 restore_missing_chip(self._chips, digest, data)
 
-    def _put_off(self, match: AnsweredMatch, reason: CrossfixError) -> Unstored:
+    def _put_into_outbox(self, match: AnsweredMatch, reason: CrossfixError) -> Unstored:
         try:
             self._outbox.put(match)
         except (StoreUnavailableError, StoreFullError) as error:
@@ -131,7 +131,7 @@ class MatchKeeper(UseCase):
         log.warning("match %s waits to be stored: %s", match.record.id, reason)
         return Unstored.WAITING
 
-    def _deliver_one(self, match: AnsweredMatch) -> None:
+    def _record_one_waiting(self, match: AnsweredMatch) -> None:
         chips = [(chip, self._of_this_bundle(chip, one)) for chip, one in match.chips]
         if self._matches.get(match.record.id) is None:
             self._store(replace(match, chips=chips))

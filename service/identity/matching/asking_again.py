@@ -1,4 +1,4 @@
-"""Ask again about open sightings when a vessel gets a chip.
+"""Match open sightings again when a vessel gets a chip.
 
 Every write that gives a sighting its vessel (enrolment, confirmation, merge, split, restoration)
 marks it as uncompared in the same write, so that the marks are a durable queue which costs the
@@ -34,7 +34,7 @@ from service.identity.records.matches import Verdict
 from service.identity.records.sightings import EmbeddedSighting, Sighting, SightingHit
 from service.identity.uploads import stored_upload
 
-log = logging.getLogger("crossfix.waiting")
+log = logging.getLogger("crossfix.open_sightings")
 
 BATCH = 32
 SIMILAR = 20
@@ -45,8 +45,8 @@ MIN_LOG_ODDS = -4.0
 match itself weighs more evidence, and a framed query both ways round."""
 
 
-class OpenSightings(UseCase):
-    """Matches open sightings anew."""
+class AskingAgain(UseCase):
+    """Matches open sightings again, in the background."""
 
     def __init__(
         self, context: Context, leases: Leases, matcher: Matcher, calibration: CalibrationSpec
@@ -83,7 +83,7 @@ class OpenSightings(UseCase):
         return done
 
     def _compare(self, known: EmbeddedSighting) -> None:
-        """Ask again about the open sightings that may show the vessel of a known sighting."""
+        """Match the open sightings again that may show the vessel of a known sighting."""
         self._overtake(known.sighting.id)
         vessel_id = known.sighting.vessel_id
         if vessel_id is None or not self._is_visible(vessel_id):

@@ -7,8 +7,8 @@ import pytest
 from service.identity.enrol import NewVessel
 from service.identity.errors import StoreDamagedError, StoreUnavailableError
 from service.identity.leases import Task
+from service.identity.matching.asking_again import AskingAgain
 from service.identity.matching.match import MatchOptions
-from service.identity.matching.waiting import OpenSightings
 from service.identity.records.match_records import (
     Decision,
     MatchFilter,
@@ -26,10 +26,8 @@ NEW = MatchFilter(state=MatchState.NEW)
 
 
 @pytest.fixture
-def waiting(use_cases: UseCases) -> OpenSightings:
-    return OpenSightings(
-        use_cases.context, use_cases.recovery.leases, use_cases.matcher, CALIBRATION
-    )
+def asking(use_cases: UseCases) -> AskingAgain:
+    return AskingAgain(use_cases.context, use_cases.recovery.leases, use_cases.matcher, CALIBRATION)
 
 
 def new(use_cases: UseCases) -> list[MatchRecord]:
@@ -46,23 +44,23 @@ def enrol(use_cases: UseCases, name: str, chip: ChipUpload) -> UUID:
     return use_cases.enrolment.enrol(NewVessel(name=name), [chip]).vessel.id
 
 
-def run(waiting: OpenSightings) -> int:
+def run(asking: AskingAgain) -> int:
     """Ask again until nothing is left; return the number of compared chips."""
     total = 0
-    while done := waiting.ask_again():
+    while done := asking.ask_again():
         total += done
     return total
 
 
 def test_an_enrolment_finds_the_sighting_that_waited(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     first = ask(use_cases, sar(7), top_k=3)
     ask(use_cases, sar(8))
-    assert run(waiting) == 0
+    assert run(asking) == 0
     star = enrol(use_cases, "STAR", sar_look(7))
     assert new(use_cases) == []
-    assert run(waiting) == 1
+    assert run(asking) == 1
     (found,) = new(use_cases)
     asked = use_cases.matches.get(first)
     assert asked is not None
@@ -76,7 +74,7 @@ def test_an_enrolment_finds_the_sighting_that_waited(
 
 
 def test_a_damaged_vessel_keeps_no_other_from_being_found(
-    use_cases: UseCases, waiting: OpenSightings, monkeypatch: pytest.MonkeyPatch
+    use_cases: UseCases, asking: AskingAgain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(use_cases, sar(7))
     star = enrol(use_cases, "STAR", sar_look(7))
@@ -89,32 +87,32 @@ def test_a_damaged_vessel_keeps_no_other_from_being_found(
         return whole(ids)
 
     monkeypatch.setattr(use_cases.gallery, "get_vessels", get_vessels)
-    assert run(waiting) == 2
+    assert run(asking) == 2
     (found,) = new(use_cases)
     assert found.found_by is not None
     assert found.found_by.vessel_id == star
 
 
-def test_the_same_vessel_is_proposed_once(use_cases: UseCases, waiting: OpenSightings) -> None:
+def test_the_same_vessel_is_proposed_once(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     star = enrol(use_cases, "STAR", sar_look(7))
-    run(waiting)
+    run(asking)
     use_cases.enrolment.add_chips(star, [sar(7, height=43)])
-    assert run(waiting) == 1
+    assert run(asking) == 1
     assert len(new(use_cases)) == 1
 
 
 def test_an_answer_that_a_client_got_already_is_not_news(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     enrol(use_cases, "STAR", sar_look(7))
     ask(use_cases, sar(7))
-    assert run(waiting) == 1
+    assert run(asking) == 1
     assert new(use_cases) == []
 
 
 def test_one_of_two_vessels_is_news_only_when_an_answer_decides_for_it(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     star, twin = enrol(use_cases, "STAR", sar_look(7)), enrol(use_cases, "TWIN", sar(7, height=43))
     asked = use_cases.matches.get(ask(use_cases, sar(7)))
@@ -122,54 +120,52 @@ def test_one_of_two_vessels_is_news_only_when_an_answer_decides_for_it(
     assert {star, twin} == {*asked.match.explanation.among}
     for vessel, height in ((star, 45), (twin, 47)):
         use_cases.enrolment.add_chips(vessel, [sar(7, height=height)])
-    assert run(waiting) == 4
+    assert run(asking) == 4
     assert new(use_cases) == []
     use_cases.curation.merge(star, twin)
-    run(waiting)
+    run(asking)
     (found,) = new(use_cases)
     assert found.match.verdict is Verdict.CONFIDENT
     assert found.match.candidates[0].vessel.id == star
 
 
-def test_other_ships_and_copies_are_not_proposed(
-    use_cases: UseCases, waiting: OpenSightings
-) -> None:
+def test_other_ships_and_copies_are_not_proposed(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     enrol(use_cases, "OTHER", sar(99))
     enrol(use_cases, "COPY", sar(7))
-    assert run(waiting) == 2
+    assert run(asking) == 2
     assert new(use_cases) == []
 
 
 def test_a_vessel_that_was_rejected_is_not_proposed_again(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     ask(use_cases, sar(7))
     star = enrol(use_cases, "STAR", sar_look(7))
-    run(waiting)
+    run(asking)
     use_cases.review.judge(new(use_cases)[0].id, NewJudgement(decision=Decision.REJECTED))
     assert new(use_cases) == []
     use_cases.enrolment.add_chips(star, [sar(7, height=43)])
-    run(waiting)
+    run(asking)
     assert new(use_cases) == []
 
 
 def test_a_confirmed_sighting_is_evidence_for_those_that_wait(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     first, second = ask(use_cases, sar(7)), ask(use_cases, sar_look(7))
     star = enrol(use_cases, "STAR", optical(70))
-    run(waiting)
+    run(asking)
     assert new(use_cases) == []
     confirmed = NewJudgement(decision=Decision.CONFIRMED, vessel_id=star)
     use_cases.review.judge(first, confirmed)
-    assert run(waiting) == 1
+    assert run(asking) == 1
     (found,) = new(use_cases)
     other = use_cases.matches.get(second)
     assert other is not None
     assert found.match.query.id == other.match.query.id
     use_cases.review.judge(second, confirmed)
-    run(waiting)
+    run(asking)
     assert new(use_cases) == []
     settled = use_cases.matches.get(found.id)
     assert settled is not None
@@ -177,13 +173,13 @@ def test_a_confirmed_sighting_is_evidence_for_those_that_wait(
 
 
 def test_all_matches_of_a_chip_are_settled_when_one_is_confirmed(
-    use_cases: UseCases, waiting: OpenSightings
+    use_cases: UseCases, asking: AskingAgain
 ) -> None:
     star = enrol(use_cases, "STAR", sar_look(7))
     first, second = ask(use_cases, sar(7)), ask(use_cases, sar(7))
     other = ask(use_cases, sar(8))
     use_cases.review.judge(second, NewJudgement(decision=Decision.CONFIRMED, vessel_id=star))
-    run(waiting)
+    run(asking)
     waits = use_cases.matches.page(MatchFilter(state=MatchState.ASKED), 50, None).matches
     assert [one.id for one in waits] == [other]
     use_cases.review.judge(second, NewJudgement(decision=Decision.WITHDRAWN))
@@ -194,17 +190,17 @@ def test_all_matches_of_a_chip_are_settled_when_one_is_confirmed(
     assert (kept.standing, kept.overtaken) == (Standing.OPEN, True)
 
 
-def test_a_merge_asks_again(use_cases: UseCases, waiting: OpenSightings) -> None:
+def test_a_merge_asks_again(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     star, other = enrol(use_cases, "STAR", sar_look(7)), enrol(use_cases, "OTHER", optical(70))
-    run(waiting)
+    run(asking)
     use_cases.curation.merge(other, star)
-    assert run(waiting) >= 1
+    assert run(asking) >= 1
     proposed = {one.found_by.vessel_id for one in new(use_cases) if one.found_by}
     assert proposed == {star, other}
 
 
-def test_a_failure_repeats_the_work(use_cases: UseCases, waiting: OpenSightings) -> None:
+def test_a_failure_repeats_the_work(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     enrol(use_cases, "STAR", sar_look(7))
 
@@ -214,31 +210,31 @@ def test_a_failure_repeats_the_work(use_cases: UseCases, waiting: OpenSightings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(use_cases.matches, "put", fail)
         with pytest.raises(StoreUnavailableError):
-            waiting.ask_again()
-    assert run(waiting) == 1
+            asking.ask_again()
+    assert run(asking) == 1
     assert len(new(use_cases)) == 1
 
 
-def test_one_replica_at_a_time_asks(use_cases: UseCases, waiting: OpenSightings) -> None:
+def test_one_replica_at_a_time_asks(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     enrol(use_cases, "STAR", sar_look(7))
     with use_cases.recovery.leases.for_task(Task.ASKING_AGAIN):
-        assert waiting.ask_again() == 0
-    assert waiting.ask_again(lambda: True) == 0
-    assert waiting.ask_again() == 1
+        assert asking.ask_again() == 0
+    assert asking.ask_again(lambda: True) == 0
+    assert asking.ask_again() == 1
 
 
-def test_a_deleted_chip_holds_nothing_up(use_cases: UseCases, waiting: OpenSightings) -> None:
+def test_a_deleted_chip_holds_nothing_up(use_cases: UseCases, asking: AskingAgain) -> None:
     ask(use_cases, sar(7))
     use_cases.chips.data.clear()
     enrol(use_cases, "STAR", sar_look(7))
-    assert run(waiting) == 1
+    assert run(asking) == 1
     assert new(use_cases) == []
 
 
 @pytest.mark.parametrize("decision", [Decision.CONFIRMED, Decision.REJECTED])
 def test_a_sighting_can_be_judged_while_it_is_matched_anew(
-    use_cases: UseCases, waiting: OpenSightings, decision: Decision
+    use_cases: UseCases, asking: AskingAgain, decision: Decision
 ) -> None:
     asked = ask(use_cases, sar(7))
     star = enrol(use_cases, "STAR", sar_look(7))
@@ -253,7 +249,7 @@ def test_a_sighting_can_be_judged_while_it_is_matched_anew(
     ask_again = matcher.ask_again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matcher, "ask_again", judge_first)
-        assert run(waiting) >= 1
+        assert run(asking) >= 1
     assert states == [Standing(decision.value)]
     kept = use_cases.matches.get(asked)
     assert kept is not None
