@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 
 from service.api.report.figures import ChipFigure, chip_row
-from service.api.report.wording import STANDINGS, VERDICTS, percent
+from service.api.report.wording import STANDINGS, VERDICTS, check_words, percent
 from service.contract.manifest import learnt_from_simulation_alone
 from service.identity.evidence.wording import vessel_name
 from service.identity.records.match_records import MatchRecord
@@ -91,7 +91,9 @@ def _answer(record: MatchRecord) -> str:
         f"<strong>{escape(verdict)}</strong>. Decision of the analysts: "
         f"<strong>{STANDINGS[record.standing.value]}</strong>.</p>"
     )
-    sentences = (match.explanation.text, *match.explanation.differences)
+    sentences = [match.explanation.text, *match.explanation.differences]
+    if match.scene is not None:
+        sentences.append(match.scene.text)
     text += "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     if match.none_probability is not None:
         text += (
@@ -125,7 +127,7 @@ def _candidate(candidate: Candidate) -> str:
     if vessel.length_m is not None:
         facts.append(f"length {vessel.length_m:g} m")
     evidence = "<br>".join(escape(one.words) for one in candidate.terms)
-    checks = "<br>".join(escape(words) for words in _checks(candidate)) or "none possible"
+    checks = "<br>".join(escape(words) for words in check_words(candidate.checks)) or "none possible"
     return (
         f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
         f'{escape(", ".join(facts))}<br><span class="digest">{vessel.id}</span></td>'
@@ -133,20 +135,6 @@ def _candidate(candidate: Candidate) -> str:
         f'<td class="number">{candidate.similarity:.3f}</td>'
         f'<td class="evidence">{evidence}</td><td>{checks}</td></tr>'
     )
-
-
-def _checks(candidate: Candidate) -> list[str]:
-    words = []
-    if (length := candidate.checks.length) is not None:
-        fits = "fits" if length.ok else "does not fit"
-        words.append(
-            f"length: {length.query_m:.0f} m of the chip {fits} {length.vessel_m:.0f} m registered"
-        )
-    if (trip := candidate.checks.kinematics) is not None:
-        possible = "possible" if trip.feasible else "impossible"
-        speed = "" if trip.required_kn is None else f", needs {trip.required_kn:.1f} kn"
-        words.append(f"voyage: {possible}, {trip.distance_nm:.0f} nm in {trip.hours:.1f} h{speed}")
-    return words
 
 
 def _judgements(record: MatchRecord) -> str:

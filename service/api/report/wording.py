@@ -1,4 +1,6 @@
-"""Verdicts, standings and probabilities in the words of a report."""
+"""Verdicts, standings, probabilities and checks in the words of a report."""
+
+from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck
 
 VERDICTS = {
     "confident": "confident, rely on the first vessel",
@@ -15,3 +17,27 @@ def percent(probability: float) -> str:
     if 0.0005 <= probability <= 0.9995:
         return f"{probability:.1%}"
     return "under 0.1%" if probability < 0.5 else "over 99.9%"
+
+
+def check_words(checks: Checks) -> list[str]:
+    """Say what each check found, and up to which limit."""
+    sizes = {"length": checks.length, "beam": checks.width}
+    words = [_size(name, found) for name, found in sizes.items() if found is not None]
+    return words if checks.kinematics is None else [*words, _voyage(checks.kinematics)]
+
+
+def _size(name: str, found: LengthCheck) -> str:
+    fits = "fits within" if found.ok else "differs by more than"
+    return (
+        f"{name} {fits} {found.tolerance:.0%}: {found.query_m:.0f} m of the chip, "
+        f"{found.vessel_m:.0f} m registered"
+    )
+
+
+def _voyage(trip: KinematicsCheck) -> str:
+    possible = "possible" if trip.feasible else "impossible"
+    speed = "" if trip.required_kn is None else f" needs {trip.required_kn:.1f} kn"
+    return (
+        f"voyage {possible}: {trip.distance_nm:.0f} nm in {trip.hours:.1f} h{speed}; up to "
+        f"{trip.max_speed_kn:.0f} kn, and {trip.slack_nm:.0f} nm of error, count as possible"
+    )

@@ -1,7 +1,7 @@
 import pytest
 
-from service.api.report.wording import VERDICTS, percent
-from service.identity.records.matches import Verdict
+from service.api.report.wording import VERDICTS, check_words, percent
+from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck, Verdict
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,26 @@ def test_no_probability_reads_as_certain(probability: float, text: str) -> None:
 
 def test_every_verdict_has_words() -> None:
     assert {verdict.value for verdict in Verdict} <= VERDICTS.keys()
+
+
+def test_each_check_says_what_it_found_and_its_limit() -> None:
+    checks = Checks(
+        length=LengthCheck(query_m=200.0, vessel_m=168.0, ok=True, tolerance=0.2),
+        width=LengthCheck(query_m=49.0, vessel_m=32.0, ok=False, tolerance=0.15),
+        kinematics=KinematicsCheck(
+            distance_nm=900.0,
+            hours=10.0,
+            required_kn=89.9,
+            feasible=False,
+            max_speed_kn=25.0,
+            usual_kn=None,
+            slack_nm=1.0,
+        ),
+    )
+    assert check_words(checks) == [
+        "length fits within 20%: 200 m of the chip, 168 m registered",
+        "beam differs by more than 15%: 49 m of the chip, 32 m registered",
+        "voyage impossible: 900 nm in 10.0 h needs 89.9 kn; up to 25 kn, and 1 nm of error, count "
+        "as possible",
+    ]
+    assert check_words(Checks()) == []
