@@ -5,6 +5,7 @@ import re
 from datetime import date, timedelta
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Download, Route, expect
 
 from tests.support.browser.chromium import WatchedPage
@@ -141,3 +142,35 @@ def test_about_says_what_a_probability_means_and_that_the_models_are_simulated(
     expect(page.get_by_text("Ready", exact=True)).to_be_visible()
     expect(page.locator(".card table").first).to_be_visible()
     expect(page.get_by_text("leaflet 1.9.4")).to_be_visible()
+
+
+MAP_FUNCTIONS = """async ([places, area]) => {
+  const { alongTheWay, cornersOf } = await import("./desk/map.js");
+  return [alongTheWay(places).map((one) => one.lon), cornersOf(area)];
+}"""
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_maps_go_the_shorter_way_across_the_antimeridian(desk: WatchedPage, side: int) -> None:
+    lons = (side * 170, side * 178, side * -179, side * -170, side * 175)
+    places = [{"lat": 0, "lon": lon} for lon in lons]
+    page = desk.open("#/history?area=170,-10,-160,10")
+    expect(page.locator(".map.area canvas").first).to_be_visible()
+    placed, drawn = page.evaluate(MAP_FUNCTIONS, [places, [170, -10, -160, 10]])
+    assert placed == [side * lon for lon in (170, 178, 181, 190, 175)]
+    assert drawn == [[-10, 170], [10, 200]]
+
+
+def test_the_model_card_breaks_no_word_and_does_not_push_the_rest_away(desk: WatchedPage) -> None:
+    page = desk.open("#/about")
+    frame = page.locator(".card .table-frame").first
+    expect(frame).to_be_visible()
+    box = frame.bounding_box()
+    assert box is not None
+    assert box["height"] <= 0.7 * page.evaluate("innerHeight") + 1
+    header = frame.locator("th").last
+    one_line = header.evaluate(
+        "node => node.firstChild && (() => { const r = document.createRange();"
+        " r.selectNodeContents(node); return r.getClientRects().length; })()"
+    )
+    assert one_line == 1

@@ -127,7 +127,7 @@ def _candidate(candidate: Candidate) -> str:
     if vessel.length_m is not None:
         facts.append(f"length {vessel.length_m:g} m")
     evidence = "<br>".join(escape(one.words) for one in candidate.terms)
-    checks = "<br>".join(escape(words) for words in check_words(candidate.checks)) or "none possible"
+    checks = "<br>".join(map(escape, check_words(candidate.checks))) or "none possible"
     return (
         f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
         f'{escape(", ".join(facts))}<br><span class="digest">{vessel.id}</span></td>'

@@ -68,18 +68,39 @@ function addStyle(href) {
   });
 }
 
-function makeMap(L, land, node, zoomControl) {
+/** A longitude, perhaps beyond 180°, on the side of another one that the shorter way leads to. */
+export const lonNear = (lon, other) => lon + 360 * Math.round((other - lon) / 360);
+
+/** Places with longitudes that lead the shorter way from each to the next, perhaps beyond 180°. */
+export function alongTheWay(places) {
+  const placed = [];
+  for (const one of places) placed.push({ ...one, lon: placed.length ? lonNear(one.lon, placed.at(-1).lon) : one.lon });
+  return placed;
+}
+
+/** The corners of an area; the eastern side lies beyond 180° if the area crosses the antimeridian. */
+export const cornersOf = ([west, south, east, north]) => [[south, west], [north, east < west ? east + 360 : east]];
+
+/** Draw the coastline, moved by some degrees to the east. */
+function drawLand(L, map, land, by) {
+  L.geoJSON(land, {
+    pane: "land", interactive: false, renderer: L.canvas({ pane: "land" }),
+    coordsToLatLng: ([lon, lat]) => L.latLng(lat, lon + by),
+    style: { className: "land", weight: 0.7, color: "#6f7d74", fillColor: "#8fa094", fillOpacity: 0.45 },
+  }).addTo(map);
+}
+
+function makeMap(L, land, node, lons = []) {
+  const beyond = lons.find((lon) => Math.abs(lon) > 180);
   // without animation: a map that is removed while one runs throws errors
   const map = L.map(node, {
     zoomAnimation: false,
-    attributionControl: false, zoomControl, minZoom: 1, maxZoom: 12, worldCopyJump: true,
+    attributionControl: false, minZoom: 1, maxZoom: 12, worldCopyJump: beyond === undefined,
     preferCanvas: true, zoomSnap: 0.5,
   });
   map.createPane("land").style.zIndex = 200;
-  L.geoJSON(land, {
-    pane: "land", interactive: false, renderer: L.canvas({ pane: "land" }),
-    style: { className: "land", weight: 0.7, color: "#6f7d74", fillColor: "#8fa094", fillOpacity: 0.45 },
-  }).addTo(map);
+  drawLand(L, map, land, 0);
+  if (beyond !== undefined) drawLand(L, map, land, Math.sign(beyond) * 360);
   map.fitBounds(WORLD);
   return map;
 }
@@ -97,18 +118,19 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
     let gone = false;
     loadMaps().then(({ L, land }) => {
       if (gone || !node.current) return; // the page went on while the maps were loading
-      map = makeMap(L, land, node.current, true);
+      const placed = alongTheWay(places);
+      map = makeMap(L, land, node.current, placed.map((one) => one.lon));
       const all = []; // what the map is fitted to: a wide circle would put all places on one spot
-      if (track && places.length > 1) {
-        L.polyline(places.map((one) => [one.lat, one.lon]), { color: "#17507d", weight: 1.5, dashArray: "4 4" }).addTo(map);
+      if (track && placed.length > 1) {
+        L.polyline(placed.map((one) => [one.lat, one.lon]), { color: "#17507d", weight: 1.5, dashArray: "4 4" }).addTo(map);
       }
       for (const one of circles) {
-        const circle = L.circle([one.lat, one.lon], {
+        const circle = L.circle([one.lat, lonNear(one.lon, placed.at(-1)?.lon ?? one.lon)], {
           radius: nmToMetres(one.radius_nm), color: "#17507d", weight: 1.5, fillOpacity: 0.06,
         }).bindTooltip(one.text).addTo(map);
         if (places.length < 2) all.push(circle.getBounds());
       }
-      for (const one of places) {
+      for (const one of placed) {
         const colour = one.kind === "query" ? "#b4460f" : "#17507d";
         L.circleMarker([one.lat, one.lon], {
           radius: one.kind === "query" ? 7 : 5, color: "#fff", weight: 1.5, fillColor: colour,
@@ -143,7 +165,7 @@ export function AreaMap({ area, onArea }) {
     let gone = false;
     loadMaps().then(({ L, land }) => {
       if (gone || !node.current) return; // the page went on while the maps were loading
-      const map = makeMap(L, land, node.current, true);
+      const map = makeMap(L, land, node.current, area ? cornersOf(area).map(([, lon]) => lon) : []);
       map.dragging.disable();
       let start = null;
       let box = null;
@@ -163,12 +185,12 @@ export function AreaMap({ area, onArea }) {
         choose.current([west, Math.max(-90, sides[1]), east, Math.min(90, sides[3])].map((one) => Number(one.toFixed(3))));
       });
       state.current = { map, show };
-      if (area) show([[area[1], area[0]], [area[3], area[2]]]);
+      if (area) show(cornersOf(area));
     }, (failed) => !gone && setError(failed));
     return () => { gone = true; state.current.map?.remove(); };
   }, []);
   useEffect(() => {
-    state.current.show?.(area && [[area[1], area[0]], [area[3], area[2]]]);
+    state.current.show?.(area && cornersOf(area));
   }, [JSON.stringify(area)]);
   return html`<div class="map-frame">
     ${error ? html`<p class="fault">${T.map.failed}</p>` : html`<div class="map area" ref=${node} role="group"
