@@ -1,4 +1,4 @@
-"""A simulated fleet that grows while it is learnt from.
+"""Render the chips of a simulated fleet while a run trains on those that are ready.
 
 Which ships a step may use follows from the step alone, so that a run stays repeatable: a reader
 that is ahead of the renderer waits for it.

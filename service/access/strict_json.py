@@ -1,4 +1,4 @@
-"""JSON whose meaning does not depend on its reader."""
+"""Parse JSON, and reject what other parsers would read differently, such as repeated keys."""
 
 import json
 from typing import Any

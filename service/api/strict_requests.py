@@ -1,4 +1,4 @@
-"""Refuse bodies that the framework would repair in silence."""
+"""Reject request bodies that FastAPI would change or complete without saying so."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing

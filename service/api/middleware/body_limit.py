@@ -1,4 +1,4 @@
-"""Reject request bodies that are packed, too large, too slow or cut off."""
+"""Reject request bodies that are compressed, too large, too slow or cut off."""
 
 import asyncio
 

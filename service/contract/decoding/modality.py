@@ -1,4 +1,4 @@
-"""Decide whether a file is optical or SAR: by its hard facts, by the caller, by its text."""
+"""Decide whether a file is optical or SAR: by samples and bands, by the caller, by its text."""
 
 import re
 

@@ -3,8 +3,18 @@
 A claim is one point of a collection without vectors. It is inserted only if the name has none, or
 replaced only if the point is still the claim that was read before. A copy of the point holds one
 claim at a time, and a claim stands only if a majority of the copies was read and all of them held
-it: of two claims, at most one can have that. docs/shared-gallery.md shows it for a node that dies
-at any moment.
+it: of two claims, at most one can have that (docs/shared-gallery.md). If a node dies while
+replica A, and perhaps B, claims a name,
+
+- before the insertion: it goes through another node;
+- after one copy has the token of A: A repeats the insertion. If B inserted its token through
+  another node meanwhile, the copies differ, and neither holds the claim: each removes its own
+  token, and gives up or tries again;
+- after two copies have it: A and B both read the token of A, so A holds the claim;
+- between insertion and read: if both remaining copies have the token, A holds the claim; otherwise
+  see the second case;
+- during the removal: A repeats it; if that fails, only the same process can claim the name before
+  the token expires.
 """
 
 import random
