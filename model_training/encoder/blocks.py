@@ -6,15 +6,12 @@ from torch import Tensor, nn
 
 
 def select_by_modality(modality: Tensor, optical: Tensor, sar: Tensor) -> Tensor:
-    """Select the optical or the SAR variant of each row.
+    """Select the optical or the SAR variant of each row; return `[N, ...]`.
 
     Args:
         modality: int64 `[N]`, 0 optical, 1 SAR.
         optical: `[N, ...]`.
         sar: `[N, ...]`, the same shape.
-
-    Returns:
-        `[N, ...]`.
     """
     is_sar = (modality == 1).view(-1, *([1] * (optical.dim() - 1)))  # [N] -> [N, 1, ..., 1]
     return torch.where(is_sar, sar, optical)

@@ -199,15 +199,12 @@ class PlacedEncoder(nn.Module):
         return embedding
 
     def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """Embed chips.
+        """Embed chips; return float32 `[N, E]`, not normalised.
 
         Args:
             pixels: float32 `[N, 3, H, W]`, normalised.
             modality: int64 `[N]`, 0 optical, 1 SAR.
             size: float32 `[N, 3]`, the size token.
-
-        Returns:
-            float32 `[N, E]`, not normalised.
         """
         if self.config.mirror_average and not self.training:
             views = torch.cat([pixels, pixels.flip(3)])  # [2 N, 3, H, W], mirror images second

@@ -66,15 +66,12 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """Embed chips.
+        """Embed chips; return float32 `[N, D_1 + ... + D_n]`, unit rows.
 
         Args:
             pixels: float32 `[N, 3, H, W]`, normalised.
             modality: int64 `[N]`, 0 optical, 1 SAR.
             size: float32 `[N, 3]`, the size token.
-
-        Returns:
-            float32 `[N, D_1 + ... + D_n]`, unit rows.
         """
         units = [F.normalize(member(pixels, modality, size), dim=1) for member in self.members]
         return torch.cat(units, 1) / math.sqrt(len(units))

@@ -71,15 +71,12 @@ class ReferenceEncoder(nn.Module):
         return normed
 
     def forward(self, pixels: Tensor, modality: Tensor, size: Tensor) -> Tensor:
-        """Embed chips.
+        """Embed chips; return float32 `[N, D]`, not normalised.
 
         Args:
             pixels: float32 `[N, 3, H, W]`, normalised.
             modality: int64 `[N]`, 0 optical, 1 SAR.
             size: float32 `[N, 3]`, the size token.
-
-        Returns:
-            float32 `[N, D]`, not normalised.
         """
         return self.tokens(pixels, modality, size)[:, 0]
 

@@ -63,16 +63,13 @@ def write_dataset(
     truth: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Render and write a data set.
+    """Render and write a data set; return the content of dataset.json.
 
     Args:
         config: fleet size, views per ship, splits and conditions.
         out_dir: a new or empty folder.
         workers: processes; None takes every core.
         truth: also write the mask and the geometry of each chip.
-
-    Returns:
-        The content of dataset.json.
 
     Raises:
         FileExistsError: `out_dir` already holds something.

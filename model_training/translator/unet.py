@@ -74,15 +74,12 @@ class BridgeUNet(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # the convolution has a bias
 
     def forward(self, x_t: Tensor, condition: Tensor, t: Tensor) -> Tensor:
-        """Predict grad = x_t - x0.
+        """Predict grad = x_t - x0; return float32 `[N, C, h, w]`.
 
         Args:
             x_t: float32 `[N, C, h, w]`, the bridge at time t.
             condition: float32 `[N, 3, h, w]`, the optical picture, -1..1.
             t: int64 `[N]`, 0 … T-1.
-
-        Returns:
-            float32 `[N, C, h, w]`.
         """
         time = self.time(t)  # [N, 4 W]
         x = self.stem(torch.cat([x_t, condition], dim=1))  # [N, W, h/2, w/2]

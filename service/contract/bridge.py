@@ -136,16 +136,13 @@ def reverse_bridge(
     steps: Sequence[BridgeStep],
     draw_noise: Callable[[], Any],
 ) -> Any:
-    """Sample x0 from y by the steps of a coefficient table.
+    """Sample x0 from y by the steps of a coefficient table; return x0, shaped like y.
 
     Args:
         predict_grad: the network with its condition bound: (x_t, t) -> grad, shaped like y.
         y: the optical ends, numpy array or torch tensor `[K, C, h, w]`.
         steps: see `coefficient_table`.
         draw_noise: draws standard normal noise shaped like y; called for every step with s > 0.
-
-    Returns:
-        x0, shaped like y.
     """
     x_t = y
     for step in steps:

@@ -72,15 +72,12 @@ def _upright(chip: Chip, spec: PreprocessSpec) -> Picture:
 def picture_to_pixels(
     picture: Picture, modality: Modality, spec: PreprocessSpec
 ) -> NDArray[np.float32]:
-    """Resize (Pillow bilinear with antialias, on uint8) and normalise.
+    """Resize (Pillow bilinear with antialias, on uint8) and normalise; return float32 `[3, H, W]`.
 
     Args:
         picture: uint8 `[h, w, 3]` of any size; or `[h, w]`, whose three channels are the same.
         modality: decides whether the SAR exponent applies.
         spec: target size and normalisation.
-
-    Returns:
-        float32 `[3, H, W]`.
     """
     resized = Image.fromarray(picture).resize((spec.width, spec.height), Image.Resampling.BILINEAR)
     return normalise(np.atleast_3d(np.asarray(resized)), modality, spec)

@@ -32,14 +32,11 @@ def bridge_picture(picture: Picture, height: int, width: int) -> NDArray[np.floa
 
 
 def bridge_start(condition: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return y, the optical end of the bridge.
+    """Return y, the optical end of the bridge: float32 `[..., channels, h, w]`.
 
     Args:
         condition: float32 `[..., 3, h, w]`, from `bridge_picture`.
         channels: 1 for the luminance (ITU-R BT.601), 3 for the picture itself.
-
-    Returns:
-        float32 `[..., channels, h, w]`.
     """
     if channels == 3:
         return condition

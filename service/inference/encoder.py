@@ -25,10 +25,7 @@ class Encoder:
         self.width = spec.embedding_width
 
     def encode(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:
-        """Encode any number of chips, optical and SAR mixed.
-
-        Returns:
-            float32 `[N, D]`, unit length.
+        """Encode any number of chips, optical and SAR mixed; return float32 `[N, D]`, unit length.
 
         Raises:
             ValueError: an embedding is zero or not finite.

@@ -46,14 +46,11 @@ class Translator:
         self._time_type = np.dtype(t.dtype)
 
     def translate(self, pictures: Sequence[Picture], digests: Sequence[str]) -> NDArray[np.uint8]:
-        """Translate optical pictures to pseudo-SAR pictures.
+        """Translate optical pictures to pseudo-SAR pictures; return uint8 `[N, K, h, w]`.
 
         Args:
             pictures: N >= 1 pictures uint8 `[H, W, 3]` from `preprocess.to_picture`, of any size.
             digests: the chips' digests.
-
-        Returns:
-            uint8 `[N, K, h, w]`.
         """
         chunk = max(1, MAX_BATCH // self._samples)
         parts = [

@@ -80,10 +80,7 @@ class LocalService:
             self._process.wait()
 
     def wait_ready(self, client: Client) -> float:
-        """Wait until the service is ready.
-
-        Returns:
-            Seconds until then.
+        """Wait until the service is ready; return seconds until then.
 
         Raises:
             LocalServiceError: it ended or did not become ready; with its last log lines.

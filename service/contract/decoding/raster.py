@@ -149,14 +149,11 @@ class Raster:
 
 
 def upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn a picture upright.
+    """Turn a picture upright; return `[..., H, W]`, or `[..., W, H]` for 5 to 8.
 
     Args:
         samples: `[..., H, W]` as stored.
         orientation: 1 upright, 2 mirrored, 3 upside down, 4 both; 5 to 8 are 1 to 4 transposed.
-
-    Returns:
-        `[..., H, W]`, or `[..., W, H]` for 5 to 8.
     """
     if orientation >= 5:
         samples = np.swapaxes(samples, -1, -2)  # [..., H, W] -> [..., W, H]

@@ -56,16 +56,13 @@ def judge(
     *,
     tight: bool,
 ) -> tuple[Finding, ...]:
-    """Judge a chip whose ship was found.
+    """Judge a chip whose ship was found; return a finding for each `Kind`, in its order.
 
     Args:
         pixels: the whole chip.
         located: the ship; None only for a tight chip whose outline could not be measured.
         outline: the outline in pixels of the chip.
         tight: whether the chip passes unchanged.
-
-    Returns:
-        A finding for each `Kind`, in its order.
     """
     hull = hull_pixels(pixels, outline)
     return (

@@ -110,10 +110,7 @@ class KeyFile:
     def create(
         self, name: str, role: Role, now: datetime, expires_at: datetime | None = None
     ) -> tuple[KeyRecord, str]:
-        """Add a key.
-
-        Returns:
-            the record of the key, and the key itself, which cannot be shown again.
+        """Add a key; return the record of the key, and the key itself, which cannot be shown again.
 
         Raises:
             ConflictError: a usable key has this name.
