@@ -29,7 +29,6 @@ class QueryScores:
         identities: int64 `[N]`, the query's vessel id.
         average_precision: float64 `[N]`, 0 < AP <= 1.
         first_match_rank: int64 `[N]`, rank of the best-placed true match, from 1.
-        gallery: number of chips searched.
         skipped: queries left out because no chip in the gallery shows their vessel.
     """
 

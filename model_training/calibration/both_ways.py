@@ -109,7 +109,6 @@ def choose_preference(table: ChipTable, seed: int = 0) -> float:
     Args:
         table: tight chips of validation ships with half turns; most have the bow at the same end as
             the ship's other chips.
-        seed: of the choice of queries.
     """
 
     def rank(preference: float) -> float:

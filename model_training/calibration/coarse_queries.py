@@ -31,7 +31,6 @@ class AtGsd:
     """Calibration errors, 0 to 1, of searches with queries of one GSD.
 
     Attributes:
-        searches: how many were run.
         first: ECE of the first candidate's probability.
         none: ECE of the probability of "none of them".
         first_as_fine: ECE of the first candidate by the weights of fine queries.
@@ -57,9 +56,6 @@ def embed_coarse(
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[CoarseQueries]:
     """Coarsen up to `per_sensor` labelled chips of each sensor to each of `GSDS_M`; embed them.
-
-    Args:
-        per_sensor: number of chips, drawn at random.
 
     Raises:
         DatasetError: a file is not a usable chip.

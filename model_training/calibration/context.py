@@ -55,7 +55,6 @@ def fit_context(
 
     Args:
         searches: of validation ships, across sensors.
-        match: how the chips are weighed.
     """
     context = draw_context(_some(searches, seed), seed)
     unweighted = _tables(context, fitted_on)

@@ -29,8 +29,6 @@ class KnownAndUnknown:
     """What the probabilities of first candidates and of "none" are worth on one set of chips.
 
     Attributes:
-        searches: how many were run.
-        ships: how many ships asked.
         first: ECE of the first candidate's probability, 0 to 1.
         none: ECE of the probability of "none of them", 0 to 1.
         highest_wrong: the highest probability of a first candidate that is wrong, 0 to 1.
@@ -81,7 +79,6 @@ def measure_known_and_unknown(
 
     Args:
         table: embedded chips of one data set, with half turns if the bundle has a preference.
-        spec: the bundle's calibration.
 
     Raises:
         ValueError: one of the two sensors has no chips.

@@ -27,8 +27,6 @@ class CalibrationReport:
     """Measurements on one set of ships, across sensors.
 
     Attributes:
-        ships: number of ships that are queries.
-        searches: number of simulated searches.
         first_candidate: the reliability of the first candidate's probability.
         brier: mean squared error of the first candidate's probability, 0 to 1.
         log_loss: mean negative log likelihood of whether the first candidate is right, in nats.
@@ -101,7 +99,6 @@ def measure(
 
     Args:
         trials: searches and pairs across sensors, see `trials.replay`.
-        several: searches with several chips of one ship.
     """
     answers = first_answers(trials.searches, spec.match)
     brier, log_loss = proper_scores(answers, seed)

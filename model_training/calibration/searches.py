@@ -141,7 +141,6 @@ def score_vessels(
     itself. If there are more than `MAX_QUERIES` query chips, a random subset is used.
 
     Args:
-        seed: of the random subset.
         preference: what a query's half turn loses in similarity; chips whose half turn is not
             embedded are no queries then. Infinite: queries are compared as they are.
         coarse: the queries; None: the chips of the table as they are.
@@ -215,7 +214,6 @@ def run_searches(
     Args:
         scores: see `score_vessels`.
         gallery_sizes: numbers of vessels G, see `possible_sizes`.
-        per_size: searches at each size.
 
     Raises:
         ValueError: no gallery size is given or one is too large.

@@ -78,7 +78,6 @@ def replay(
         directions: (query, gallery) sensors.
         per_size: searches per direction and gallery size; fewer when there are few chips, so that
             no chip is searched more than `MAX_REPEATS` times at a size.
-        seed: of galleries and pairs.
         preference: see `searches.score_vessels`.
         coarse: the queries; None: the chips of the table as they are.
     """

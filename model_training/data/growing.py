@@ -63,7 +63,6 @@ def render_beside(fleet: FleetConfig, percentile: float | None) -> BaseProcess |
     """Start to render the training ships that are missing, as long as this process lives.
 
     Args:
-        fleet: which ships.
         percentile: of the SAR denoise, see `PreprocessSpec`.
 
     Returns:

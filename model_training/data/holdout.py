@@ -75,7 +75,6 @@ def archive_part(
 
     Args:
         held_out: the ships that a run held out, see `lasting_held_out`; at least two.
-        purpose: what the ships are for.
         seed: of the order (`split_seed`).
     """
     ships = _by_hash(held_out, seed)
@@ -116,7 +115,6 @@ def held_out_part(held_out: Iterable[int], purpose: Purpose, seed: int) -> HeldO
 
     Args:
         held_out: the ships that a run held out, see `held_out_vessels`.
-        purpose: what the ships are for.
         seed: of the division (`split_seed`).
     """
     ships = np.random.default_rng([seed, 1]).permutation(sorted(held_out))

@@ -32,8 +32,6 @@ class ChipPair:
 
     Attributes:
         scene: name of the place; pairs of one scene show the same object.
-        optical: file of the optical picture.
-        sar: file of the SAR picture.
         gsd_m: metres per pixel of both, or None if the data set does not record it.
     """
 

@@ -37,9 +37,6 @@ class PairSampler:
     alone if types are unknown), and a share of sisters family by family, so that look-alikes are
     each other's negatives.
 
-    Args:
-        store: the chips.
-
     Raises:
         StoreError: fewer than two ships have chips of both sensors.
     """

@@ -94,7 +94,6 @@ class Sample:
         pixels: float32 `[3, H, W]`.
         size: float32 `[3]`, the size token.
         turned: whether the picture was turned by 180 degrees.
-        mirrored: whether left and right were swapped.
     """
 
     pixels: FloatPicture
@@ -125,9 +124,7 @@ def augmented_sample(
 
     Args:
         picture: uint8 `[h, w, 3]`, upright, as `service.contract.preprocess.to_picture` returns it.
-        spec: the encoder's preprocessing.
         pose: shared by the ship's chips of this batch.
-        generator: source of this chip's random numbers.
     """
     geometry = config.geometry
     turned = pose.turned != bool(generator.random() < geometry.turn_apart)

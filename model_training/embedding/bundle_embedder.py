@@ -34,7 +34,6 @@ class BundleEmbedder:
         """Open a bundle and its graphs.
 
         Args:
-            path: the bundle's folder.
             threads: of ONNX Runtime; 0 takes all cores.
 
         Raises:

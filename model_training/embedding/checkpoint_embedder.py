@@ -21,11 +21,7 @@ _IDS = {
 
 
 class CheckpointEmbedder:
-    """A `ChipEmbedder` with the averaged weights of encoder runs, on the CPU.
-
-    Attributes:
-        spec: the preprocessing of chips.
-    """
+    """A `ChipEmbedder` with the averaged weights of encoder runs, on the CPU."""
 
     def __init__(self, paths: Sequence[Path], threads: int = 0) -> None:
         """Load encoders.

@@ -56,7 +56,6 @@ class ChipTable:
     """N chips with their embeddings and sizes; row i of every array is `chips[i]`.
 
     Attributes:
-        chips: file, vessel id and modality.
         embeddings: see `Embeddings`.
         size_m: float64 `[N, 2]`, length and width in metres.
         half_turned: float32 `[N, D]`, what the service would embed of the chips turned by 180

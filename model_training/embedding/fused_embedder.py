@@ -26,7 +26,6 @@ class FusedEmbedder:
         """Combine loaded models.
 
         Args:
-            encoder: embeds chips and pseudo-SAR pictures.
             translator: sampled with the steps and the noise that it was trained for.
             fusion: K and alpha, both above zero.
         """

@@ -68,7 +68,6 @@ class Block(nn.Module):
 
     Args:
         width: D.
-        heads: of the attention.
         drop_path: chance that a branch is left out in training, drawn per row and branch
             (stochastic depth, Huang et al., arXiv 1603.09382); kept branches are scaled up, so
             that the expected sum is the one of evaluation.

@@ -14,7 +14,6 @@ class TrainedModel(nn.Module):
     """The encoder, with heads that are used in training only.
 
     Args:
-        config: decides the encoder and its heads.
         identities: classes of the classifier behind the BN neck.
         layouts: the fleet's deck layouts `[vessels, channels, positions]`, or None.
     """

@@ -30,8 +30,6 @@ class LoadedEncoder:
 
     Attributes:
         module: the encoder with averaged weights, in eval mode, on the CPU.
-        config: the config of the encoder.
-        training: the whole config of the run.
         checkpoint: steps, metrics, data digest, commit.
     """
 
@@ -103,7 +101,6 @@ def join_encoders(encoders: Sequence[LoadedEncoder], names: Sequence[str]) -> Lo
 
     Args:
         encoders: at least one.
-        names: of each encoder, for the error.
 
     Raises:
         EncoderLoadError: an encoder takes other input, see `load_encoders`.

@@ -35,7 +35,6 @@ class Comparison:
         newer: likewise.
         gain: newer minus older, paired: the same drawn ships.
         by_direction: older and newer mAP of each direction.
-        ships: how many ships were queried.
     """
 
     older: Estimate

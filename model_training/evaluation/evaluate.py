@@ -107,7 +107,6 @@ def evaluate(
 
     Args:
         splits: see `protocols_of`.
-        table: the chips of all splits, embedded.
 
     Raises:
         ValueError: there is no protocol, or one without a single query that has a true match.

@@ -114,8 +114,6 @@ def measure_ssdd(folder: Path, seed: int, samples: list[Sample]) -> SceneHits:
     least 0.5 between the upright box around the outline and the label nearest the middle.
 
     Args:
-        folder: SSDD's pictures and label files.
-        seed: of the crops' places.
         samples: receives every crop.
 
     Raises:
@@ -280,7 +278,6 @@ def measure_cost(scene: Scene, side_px: int) -> float:
 
     Args:
         scene: what to frame; repeated or cut to the wanted size.
-        side_px: height and width of the chip.
     """
     pixels = scene.pixels
     times = [-(-side_px // size) for size in pixels.shape[:2]]

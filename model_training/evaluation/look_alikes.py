@@ -109,7 +109,6 @@ def look_alikes(
             length is the median over its chips.
         galleries: how many are drawn per protocol.
         types: only ships of these types; empty takes all.
-        seed: of galleries and bootstrap.
 
     Returns:
         By protocol; one that no gallery of `FEWEST_SHIPS` ships allows is left out.

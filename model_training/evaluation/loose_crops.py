@@ -106,7 +106,6 @@ def set_loose(chips: Sequence[LabelledChip], seed: int) -> Ships:
 
     Args:
         chips: tight and upright, of both sensors, no distractors.
-        seed: of headings, places and sea.
 
     Raises:
         DatasetError: a file is not a usable chip.

@@ -35,7 +35,6 @@ def validation_features(
 
     Args:
         encoder: pixels `[N, 3, H, W]`, modality `[N]`, size `[N, 3]` -> `[N, D]`, in eval mode.
-        spec: how the encoder's input is made.
         store: chips of ships that neither was trained on.
         samples: K.
         steps: of the sampler; None takes the number that the translator was trained for.

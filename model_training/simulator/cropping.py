@@ -56,7 +56,6 @@ def draw_frame(
         extent_x: first and last x (along the hull) at which the ship shows, metres.
         extent_y: first and last y (across it), metres.
         usual_width: usual width of the crop over the width of what is seen.
-        config: margins and their spread.
     """
     length, width = extent_x[1] - extent_x[0], extent_y[1] - extent_y[0]
     margin = 1.0 + config.crop_margin + config.crop_sd * float(rng.standard_normal())

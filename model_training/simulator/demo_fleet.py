@@ -44,8 +44,6 @@ def write_demo_fleet(out_dir: Path, vessels: int = 44, strangers: int = 8) -> di
 
     Args:
         out_dir: a new or empty folder.
-        vessels: how many ships to enrol.
-        strangers: how many ships that are not enrolled.
 
     Returns:
         Counts of enrolled vessels, strangers and chips, and the bytes written.

@@ -56,8 +56,6 @@ def map_views(
     memory of a training cache small. With several workers it must be importable by name.
 
     Args:
-        function: maps a view to a result.
-        views: the sensor of each view.
         seeds: the view seed of each view, as many as `views`.
         workers: processes; 1 renders in the calling process; None takes every core.
         config: settings; None takes `SimulatorConfig()`.

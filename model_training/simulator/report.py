@@ -157,8 +157,6 @@ def report(
 
     Args:
         genuine: folder of genuine chips; None leaves their column empty.
-        config: conditions of the simulated chips.
-        ships: how many ships to simulate.
         more_sar: folder of genuine SAR chips, TIFF, that only the two-sample test uses.
 
     Returns:

@@ -63,9 +63,7 @@ def render_scene(
         vessel: the ship in the middle.
         view_seed: acquisition number, as in `render_view`.
         config: conditions; its crop settings are replaced by exact ones.
-        rng: draws heading, place, and what lies around.
         neighbours: further ships, each placed clear of the first.
-        quay: whether a quay fills one edge of the scene.
     """
     exact = replace(
         config, crop_margin=_SEA_AROUND, crop_sd=0.0, bad_crop_probability=0.0, rotation_sd_deg=0.0
@@ -103,7 +101,6 @@ def set_in_sea(chip: Pixels, axis_deg: float, rng: np.random.Generator) -> Pixel
     Args:
         chip: uint8 ``[h, w, 3]`` or float32 ``[h, w]``, the ship upright.
         axis_deg: turn, clockwise; above 90 and below 270 the bow points the other way.
-        rng: draws the sea and the place.
 
     Returns:
         The scene, of the chip's type.

@@ -29,8 +29,6 @@ def write_sheet(
 
     Args:
         path: a picture in any format that Pillow writes, chosen by the suffix.
-        height: height of each view, in pixels.
-        per_row: ships beside each other.
 
     Raises:
         ValueError: the suffix names no format that Pillow writes.

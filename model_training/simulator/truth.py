@@ -37,7 +37,6 @@ def layout_along_hull(
         maps: the ship with its cranes stowed.
         inside: deck outline, ``[rows, columns]``.
         bays: container bays as (x0, x1, half width) in metres.
-        bins: number of bins over the ship's length.
 
     Returns:
         float32 ``[bins, len(LAYOUT_CHANNELS)]``, values 0 to about 2, stern first.

@@ -45,8 +45,6 @@ class TwoSample:
         patch_auc: AUC over patches.
         ship_auc: AUC over chips, by the mean score of their patches.
         interval: 95 % interval of `ship_auc`, by bootstrap over chips of both sets.
-        genuine: genuine chips.
-        simulated: simulated chips.
     """
 
     patch_auc: float

@@ -51,7 +51,6 @@ def render_view(
     """Render `vessel` as `modality` sees it; equal arguments give equal pixels.
 
     Args:
-        modality: "optical" or "sar".
         view_seed: acquisition number; two seeds are two visits under different conditions.
         gsd_m: metres per pixel; None takes that of the sensor from `config`.
 

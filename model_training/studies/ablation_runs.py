@@ -115,7 +115,6 @@ def prepare_study(
     Args:
         config: the study, from `load_config`.
         genuine: a folder of genuine chips to measure on too, without training on them.
-        threads: CPU threads of the measurement.
 
     Raises:
         AblationError: data are missing, or a variant's changes do not fit the config.

@@ -104,9 +104,6 @@ def grow_archive(
 ) -> list[GrowthPoint]:
     """Continue the training of the encoder on archives of each size, and measure each result.
 
-    Args:
-        study: see the class.
-
     Raises:
         ConfigError: a config cannot be used, or the fleet has too few ships.
     """
@@ -149,7 +146,6 @@ def leave_out(
     them.
 
     Args:
-        study: see the class.
         genuine: a folder in HOSS layout.
 
     Returns:

@@ -38,7 +38,6 @@ class Way:
     Attributes:
         first: share of the chips whose ship is enrolled and whose first vessel is right, per cent.
         first_candidate: reliability of the first vessel's probability.
-        none: reliability of the probability of none.
     """
 
     first: Estimate
@@ -107,9 +106,6 @@ def measure_scenes(
     """Draw SAR scenes, and answer their chips alone and together in an optical gallery.
 
     Args:
-        table: embedded chips of labelled ships.
-        match: how candidates are weighed.
-        scenes: number of scenes.
         chips: ships in each, at least two; fewer if the table has fewer.
         gallery: vessels to search; fewer if the table has fewer.
         enrolled_share: probability that the ship of a chip is enrolled, above 0 to 1.

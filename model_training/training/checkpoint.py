@@ -19,13 +19,9 @@ class Checkpoint:
     """The state of a run after some steps.
 
     Attributes:
-        config: the whole config as JSON values.
-        data_digest: hash of the training data.
         commit: git commit of the code, with `+changes` if the tree was not clean; None outside a
             repository.
-        metrics: the latest validation metrics.
         best: the metrics of the best validation so far.
-        best_step: the step of that validation.
         model, ema, optimiser: state dictionaries; `ema` has the keys of `model`.
     """
 
@@ -122,7 +118,6 @@ class MetricLog:
     """`metrics.csv` (step, split, name, value) and TensorBoard events in a run directory.
 
     Args:
-        out: the run directory.
         from_step: rows after this step are dropped; they were written after the last checkpoint of
             a killed run and will be written again.
     """

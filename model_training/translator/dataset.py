@@ -77,8 +77,6 @@ def views_of_store(store: PictureStore, height: int, width: int) -> PairedViews:
 
     Args:
         store: decoded, denoised chips.
-        height: of the bridge's pictures.
-        width: of the bridge's pictures.
 
     Raises:
         ValueError: no vessel is seen by both sensors.
@@ -130,8 +128,6 @@ def draw_batch(
     """Draw pairs of random vessels, turning, mirroring and cutting both pictures of a pair alike.
 
     Args:
-        views: the views to draw from.
-        bridge: decides the times.
         channels: C, channels of the bridge, 1 or 3.
         count: N, number of pairs.
         zoom: largest share of each side that is cut off; what remains is stretched.

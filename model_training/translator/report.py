@@ -30,7 +30,6 @@ def picture_sheet(
         optical: uint8 `[V, h, w, 3]`.
         pseudo_sar: uint8 `[V, K, h, w]`.
         sar: uint8 `[V, h, w]`.
-        per_row: vessels per row of the sheet.
     """
     count, samples, height, width = pseudo_sar.shape
     group = (samples + 2) * (width * SHEET_SCALE + 2) + GAP

@@ -30,7 +30,6 @@ class SamplerQuality:
     """One setting of the sampler.
 
     Attributes:
-        steps: network calls per sample.
         l1: mean absolute difference between a sample and a true SAR view of the vessel in the
             orientation that agrees better, grey levels 0..255; speckle keeps it above zero.
         pair_auc: 0.5 is chance, 1 is perfect.
@@ -108,7 +107,6 @@ def study_sampler(
 
     Args:
         unet: in eval mode.
-        bridge: the schedule and eta.
         views: vessels that were not trained on, at least two.
         samples: values of K.
     """

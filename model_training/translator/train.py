@@ -91,7 +91,6 @@ class LoadedTranslator:
 
     Attributes:
         module: in eval mode, averaged weights, on the CPU.
-        config: the config of its run.
         metadata: data digest, commit, steps done and validation metrics.
     """
 

@@ -28,7 +28,6 @@ class Principal:
 
     Attributes:
         name: as given when the key was made.
-        role: what the principal may do.
         key_id: the public part of the key; None when no key is required.
     """
 

@@ -27,7 +27,6 @@ def open_session(
 
     Args:
         key: the API key as it was made.
-        lifetime: how long the token can be used.
 
     Returns:
         None when the key is unknown, revoked or expired.

@@ -30,13 +30,10 @@ class EnrolReport:
     """Counts and refusals of one enrolment run.
 
     Attributes:
-        dataset: name of the fleet's data set.
-        vessels: vessels of the fleet.
         enrolled: ids of the vessels that are registered after the run.
         created: vessels that this run registered.
         known: vessels that were registered before; missing chips were added.
         chips: chips that are enrolled after the run, sent by this or an earlier run.
-        refused: chips that were not enrolled.
         warnings: what the service says of chips that it enrolled, after the vessel and the file.
         stopped: whether the run was interrupted before everything was sent.
     """

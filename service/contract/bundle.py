@@ -25,7 +25,6 @@ class Bundle:
     """A verified bundle.
 
     Attributes:
-        manifest: its validated manifest.
         bundle_id: hash of the manifest, which lists the hash of every file, 16 hexadecimal digits;
             bundles with the same id hold the same bytes.
     """

@@ -61,7 +61,6 @@ def probability(evidence: Evidence, spec: LogisticSpec, prior: float = FITTED_PR
     which Bayes' theorem adds the log odds of the prior.
 
     Args:
-        evidence: what is known of the pair.
         prior: probability that such a pair shows one vessel, before the chips are compared; above
             0 and below 1.
     """

@@ -89,7 +89,6 @@ class Chip:
     Attributes:
         pixels: optical uint8 `[H, W, 3]`, or SAR amplitude float32 `[H, W]`, finite.
         gsd_m: ground sampling distance, metres per pixel.
-        gsd_source: the source of the GSD.
         bit_depth: the sample type of the file, e.g. `float32`, `uint8`, `complex64`.
         digest: SHA-256 of the file's bytes, hexadecimal.
         position: centre of the chip, or of the ship after framing; None if the file does not

@@ -71,7 +71,6 @@ class RoundedGraphSpec(ManifestPart):
     Its tensors are those of the full graph.
 
     Attributes:
-        device: the device that runs this graph.
         min_cosine: the service refuses the bundle if the cosine of a golden embedding by this graph
             to that by the full graph is lower.
         map_change: mAP of this graph minus that of the full graph on the ships `measured_on`, in
@@ -188,10 +187,7 @@ class EncoderRunSpec(ManifestPart):
     """The run that trained one encoder; a bundle may combine several encoders in one.
 
     Attributes:
-        run: name of the run.
-        steps: number of optimiser steps.
         dataset: the training data, named as in `TrainingSpec.datasets`.
-        data_digest: hash of the training data.
         commit: commit of the code; None for a run outside a repository.
     """
 

@@ -77,7 +77,6 @@ def picture_to_pixels(
     Args:
         picture: uint8 `[h, w, 3]` of any size; or `[h, w]`, whose three channels are the same.
         modality: decides whether the SAR exponent applies.
-        spec: target size and normalisation.
     """
     resized = Image.fromarray(picture).resize((spec.width, spec.height), Image.Resampling.BILINEAR)
     return normalise(np.atleast_3d(np.asarray(resized)), modality, spec)

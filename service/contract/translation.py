@@ -19,8 +19,6 @@ def bridge_picture(picture: Picture, height: int, width: int) -> NDArray[np.floa
 
     Args:
         picture: uint8 `[h, w, 3]` of any size, from `preprocess.to_picture`.
-        height: rows of the translator's pictures.
-        width: columns of the translator's pictures.
 
     Returns:
         float32 `[3, height, width]`: the condition of an optical picture, or, for a denoised SAR

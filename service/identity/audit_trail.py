@@ -41,7 +41,6 @@ class AuditTrail:
 
         Args:
             action: what was done, e.g. `match` or `verdict`.
-            facts: JSON values.
             closing: whether the entry is the second one of a change.
 
         Raises:

@@ -55,10 +55,7 @@ class BulkOutcome:
     """What became of a chip.
 
     Attributes:
-        number: its place in the request.
         sighting: the sighting that the vessel has of it; None when it was refused.
-        added: whether this request stored it.
-        created: whether this request registered the vessel.
         warnings: stated facts that were not used, what is bad about the chip, other vessels that
             have it too, and, with the first chip of its vessel, that the vessel had been deleted.
     """
@@ -78,7 +75,6 @@ class _Part:
     Attributes:
         embedded: for each the embedding that was begun; none when the vessel is refused.
         store: registers the vessel, or adds chips to it.
-        problem: why the vessel is refused.
     """
 
     chips: Sequence[BulkChip]

@@ -51,7 +51,6 @@ class Context:
         write_lock: held while this process makes a change, so that changes happen one at a time.
         outbox: keeps answered matches that the stores do not take now.
         measure: receives the milliseconds of each stage.
-        write_all: makes writes to different stores.
         announces: whether matches that the service finds by itself are sent to a webhook.
     """
 

@@ -96,8 +96,6 @@ class EnrolledVessel:
 
     Attributes:
         created: whether this request registered the vessel.
-        stored: what it stored of its chips.
-        notes: what is said about the vessel.
     """
 
     vessel: Vessel
@@ -344,7 +342,6 @@ def described_vessel(new: NewVessel, content: Sequence[str], now: datetime) -> V
     """Return the vessel to register; its id follows from attributes and content, unless chosen.
 
     Args:
-        new: what the client says of it.
         content: names its chips or sightings, in any order.
     """
     known = new.known_attributes()

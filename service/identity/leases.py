@@ -65,7 +65,6 @@ class Lease:
         """Start without any claim.
 
         Args:
-            claims: stores the claims.
             step: the longest time between two renewals.
             unreleased: claims of this process that ended and could not be released, by name.
             action: what happens to the claimed names, for messages.
@@ -190,7 +189,6 @@ class Leases:
         """Hold the vessel's id and IMO number; the caller renews the lease.
 
         Args:
-            vessel: as it is to be written.
             resumes: whether the present holder, if there is one, writes the same vessel: then this
                 request takes over, and the former holder stops before its next step.
         """

@@ -140,7 +140,6 @@ class Recovery(UseCase):
         """Move sightings to another vessel, or to none; each keeps the vessel it first came from.
 
         Args:
-            sightings: as they are now.
             source: the vessel that a merge or split takes them from.
         """
         groups: dict[UUID | None, list[UUID]] = {}
@@ -225,7 +224,6 @@ def being_enrolled(vessel: Vessel, replaced: Vessel | None, **more: object) -> V
     """Return a vessel as it is while its sightings are written.
 
     Args:
-        vessel: as it will be.
         replaced: the tombstone in whose place it is written, if there is one.
         more: what recovery needs to undo the change.
     """

@@ -151,8 +151,6 @@ class EmbeddedUpload:
     """A decoded, framed and embedded chip.
 
     Attributes:
-        chip: as the models see it.
-        framing: how it was framed.
         vector: float32 `[D]`, unit length.
         half_turned: embedding of the chip turned by 180 degrees; None unless it was asked for.
         timings_ms: milliseconds per stage in their order: `decode`, `frame`, `recall` (the look-up
@@ -207,7 +205,6 @@ class UploadEmbedder:
         """Decode, frame and embed one chip.
 
         Args:
-            half_turns: whether to embed its half turn, too.
             embed_all: used instead of the method of the models.
 
         Raises:

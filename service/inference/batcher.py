@@ -51,8 +51,6 @@ class Batcher(Generic[T, R]):
 
         Args:
             run: computes the results of a batch, in order; called by this thread only.
-            max_batch: number of items that run together at most.
-            max_queue: number of items that wait at most.
             lane: name of the thread, for errors and the listener.
             listener: called by the thread after each batch; must return quickly.
         """

@@ -26,9 +26,7 @@ class Embedder:
 
     Attributes:
         bundle_id: id of the bundle; vectors of different bundles are not comparable.
-        manifest: the bundle's manifest.
         width: D, the number of dimensions.
-        device: the device of the encoder.
         precision: of the encoder's graph on this device.
         min_golden_cosine: of its golden embeddings, which are those of the full graph.
     """

@@ -41,11 +41,7 @@ class Runner(Protocol):
 
 
 class Session:
-    """A `Runner` on ONNX Runtime.
-
-    Attributes:
-        device: the device that runs the graph.
-    """
+    """A `Runner` on ONNX Runtime."""
 
     def __init__(self, session: ort.InferenceSession, spec: GraphSpec, device: Device) -> None:
         self._session = session
@@ -64,7 +60,6 @@ def open_session(
     """Open a graph of a bundle.
 
     Args:
-        spec: the tensors according to the manifest.
         device: `auto` chooses CUDA if ONNX Runtime was installed with it, which must then start,
             and the CPU otherwise.
         threads: CPU threads inside one operator; 0 uses one per core.

@@ -32,7 +32,6 @@ class Translator:
         """Prepare the sampler.
 
         Args:
-            spec: sizes and steps of the sampler.
             samples: K, pictures per chip.
             weights_id: identifies the weights, e.g. the SHA-256 of the graph.
         """
@@ -50,7 +49,6 @@ class Translator:
 
         Args:
             pictures: N >= 1 pictures uint8 `[H, W, 3]` from `preprocess.to_picture`, of any size.
-            digests: the chips' digests.
         """
         chunk = max(1, MAX_BATCH // self._samples)
         parts = [

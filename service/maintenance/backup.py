@@ -181,8 +181,6 @@ def _filter(
 
     Args:
         path: the records that were read; their embeddings are in the file beside it.
-        width: D of the embeddings.
-        vessels: the vessels of the backup.
         deleted_chips: digests of chips that were deleted meanwhile.
         deleted: sightings that were deleted meanwhile.
     """

@@ -30,7 +30,6 @@ def write_matches(
 
     Args:
         archive: the gallery, to look up which sightings exist now.
-        sightings: ids of the sightings in the backup.
         now: when the backup began, UTC.
     """
     judged_since: list[MatchRecord] = []

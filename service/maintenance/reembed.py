@@ -82,7 +82,6 @@ class Reembedding:
         """Embed these sightings for the target; leave out those deleted in the meantime.
 
         Args:
-            ids: sightings of the source.
             advance: receives the number of sightings processed, after each batch.
 
         Returns:

@@ -16,10 +16,7 @@ class SweepResult:
     """What a sweep found.
 
     Attributes:
-        chips: the number of stored chips.
         unused: chips that no sighting uses and that were stored before the given moment.
-        unused_bytes: the size of the unused chips.
-        removed: how many unused chips were deleted.
     """
 
     chips: int
@@ -44,7 +41,6 @@ def sweep(
         before: only chips that were last stored before this moment, UTC, by the store's clock; it
             must lie further back than the longest request and the longest interrupted change.
         remove: whether to delete the chips; otherwise they are counted.
-        advance: receives the number of chips checked.
 
     Raises:
         StoreUnavailableError, StoreFullError: the chips deleted so far were unused.

@@ -25,7 +25,6 @@ class UpgradeContext:
     """The stores and functions that an upgrade uses.
 
     Attributes:
-        archive: the whole gallery.
         load: opens the models of the bundle in a folder.
         find: returns the folder of a bundle by its id; raises BundleError when there is none.
         audit: opens the audit trail for the change of a bundle.
@@ -48,7 +47,6 @@ class UpgradeResult:
         source: the bundle that was served before; the target where there was nothing to do.
         embedded: sightings that this run embedded.
         left: sightings that still lack an embedding: those in the shares of other workers.
-        serving: whether the target is served now.
     """
 
     source: str
@@ -64,7 +62,6 @@ def upgrade(
     """Embed the sightings that the bundle in `folder` lacks; serve it once none is missing.
 
     Args:
-        context: the stores and the models.
         share: the part of the sightings to embed, besides those enrolled in the meantime; None
             for all.
         found: receives the number of missing sightings, each time they are looked for.

@@ -18,8 +18,6 @@ class ExpectedShare:
     """The share of first candidates, 0 to 1, that are at most as similar as `edge`.
 
     Attributes:
-        query: sensor of the query chips.
-        gallery: sensor of the searched chips.
         enrolled: assumed share of queries whose vessel is enrolled, 0 to 1.
         edge: cosine similarity, or infinity.
         share: the cumulated share, 0 to 1.
@@ -40,7 +38,6 @@ def expected_shares(spec: SimilaritySpec | None, gallery_vessels: int) -> tuple[
 
     Args:
         spec: the similarities of the bundle's calibration.
-        gallery_vessels: number of vessels that are enrolled now.
 
     Returns:
         Nothing for a bundle without similarities or with classes other than `SIMILARITY_EDGES`.

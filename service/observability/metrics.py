@@ -22,11 +22,7 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Telemetry:
-    """The metrics of one application, in a registry of its own so that tests share no counts.
-
-    Attributes:
-        tracing: records a trace of each request.
-    """
+    """The metrics of one application, in a registry of its own so that tests share no counts."""
 
     def __init__(self, tracing: Tracing | None = None) -> None:
         self.tracing = tracing or NoTracing()

@@ -71,12 +71,6 @@ class ProcessParts:
     """What one process has that does not depend on the bundle.
 
     Attributes:
-        settings: as the operator set them.
-        telemetry: metrics and traces.
-        stores: the stores that do not depend on the bundle.
-        decoders: processes that decode chips.
-        write_lock: held while this process makes a change.
-        qdrant: the watch of the calls to the Qdrant server.
         webhook: receives new matches; None without one.
         record_health: whether stored records were found damaged.
     """

@@ -69,7 +69,6 @@ def embed_late_sightings(
     """Embed for `target` the sightings that were enrolled in `source` before it was left.
 
     Args:
-        archive: the whole gallery.
         embed: embeds chips with the models of `target`: float32 `[D]` each, unit length.
         source: the bundle that was served before.
         target: the bundle that is served now.

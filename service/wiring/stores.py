@@ -208,7 +208,6 @@ def open_chips(settings: Settings, abandoned_after_s: float = ABANDONED_AFTER_S)
     """Open the chip store, and check that it answers.
 
     Args:
-        settings: choose folder or bucket.
         abandoned_after_s: the age in seconds from which files of interrupted writes are removed
             from the folder.
     """

@@ -83,7 +83,6 @@ class DecoderPool:
         """Decode one chip and frame it.
 
         Args:
-            data: a file.
             framing: what the client wants, or what was recorded of this file before.
             modality: see `decode_chip`.
             gsd_m: likewise.

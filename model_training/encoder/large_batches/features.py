@@ -67,7 +67,6 @@ def prepare_features(
 
     Args:
         encoder: with the weights of `config.initial`.
-        digest: of the training chips.
         config: of the run; `early_features`, `initial` and the augmentation are used.
 
     Raises:

@@ -33,11 +33,9 @@ class Miner:
 
     Args:
         batch: returns the batch of given rows of the training chips.
-        sampler: says which chips a ship has.
         refresh_steps: a multiple of the steps between checkpoints, so that a run never resumes
             before the step of the embeddings on disk.
         file: where the embeddings are kept for a run that resumes between two refreshes.
-        precision: of the run.
     """
 
     def __init__(
@@ -59,8 +57,6 @@ class Miner:
         """Compute or read the embeddings that a step uses, where they are not at hand.
 
         Args:
-            model: as trained until this step.
-            generator: chooses the chips that are embedded.
             keep: write new embeddings to the file.
 
         Raises:

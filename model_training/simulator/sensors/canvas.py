@@ -53,7 +53,6 @@ class Canvas:
         Args:
             x: metres from the stern, one per echo.
             y: metres to starboard of the centre line.
-            power: power of each echo.
         """
         r = ((x - self.length_m / 2) / self.gsd_m + self.high / 2).astype(np.int64)
         c = (y / self.gsd_m + self.wide / 2).astype(np.int64)

@@ -83,9 +83,6 @@ def render(
 ) -> Sight:
     """Render one optical chip, bow down.
 
-    Args:
-        visit: its draught, cargo and paint on the day.
-
     Returns:
         uint8 ``[H, W, 3]`` RGB at `gsd_m` metres per pixel, with mask and frame.
     """

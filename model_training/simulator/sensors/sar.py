@@ -111,9 +111,6 @@ def render(
 ) -> Sight:
     """Render one SAR chip, bow down.
 
-    Args:
-        visit: its draught and cargo on the day.
-
     Returns:
         Compressed amplitude, float32 ``[H, W]`` at `gsd_m` metres per pixel, with mask and frame.
     """
@@ -144,7 +141,6 @@ def _crop_sides(across: tuple[float, float], beam_m: float, by_hull: float) -> t
 
     Args:
         across: first and last y at which the ship shows, metres from the centre line.
-        beam_m: width of the hull.
         by_hull: 0 keeps what shows, 1 takes the hull.
     """
     left, right = across

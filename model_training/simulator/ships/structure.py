@@ -140,10 +140,6 @@ def build_structure(vessel: VesselModel, layout_bins: int) -> Structure:
     """Build the permanent part of a ship.
 
     The last 16 structures are cached, because views of one ship are mostly rendered in a row.
-
-    Args:
-        vessel: type, size and seeds.
-        layout_bins: bins of the layout along the hull.
     """
     kind = CATALOGUE[vessel.vessel_type]
     class_rng = generator(vessel.class_seed, _BODY_STREAM)

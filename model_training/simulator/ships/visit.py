@@ -163,7 +163,6 @@ def _load_bay(
 
     Args:
         maps: the ship, changed in place.
-        bay: where the containers stand.
         fill: how full the ship is, 0..1.
         colours: running sums of the shares of the container colours, up to 1.
     """

@@ -61,7 +61,6 @@ class Exported:
 
     Attributes:
         name: of the file, without its suffix.
-        fetch: reads a part of the list.
     """
 
     name: str

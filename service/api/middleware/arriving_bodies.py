@@ -26,8 +26,6 @@ class ArrivingBody:
         """Receive a body.
 
         Args:
-            receive: the next message of the request.
-            caller: whose body it is.
             on_complete: called when all of it has arrived; an error that it returns rejects it.
         """
         self._receive = receive

@@ -112,7 +112,6 @@ class RecordedResponse:
         """Record the response that is sent through the method `send`.
 
         Args:
-            send: sends the response on.
             max_bytes: the body of a larger response is not stored.
             store: called once with a complete success, before its last part is sent.
         """

@@ -46,14 +46,11 @@ class MiddlewareOptions:
     Attributes:
         page_paths: paths of the desk, which need no key.
         metrics_open: whether `/metrics` requires no key.
-        allowed_origins: web pages that may send requests.
         rate_limiter: the rate of each caller; None for no limit.
         limit_by_address: whether callers without a key are limited too, by address.
         max_in_flight: requests that are handled at once at most, and bodies that arrive at once.
         request_timeout_s: from the head of a request to the end of its response.
-        max_body_bytes: size of a request's body at most.
         upload_timeout_s: from the head of a request to the end of its body.
-        idempotency: responses by idempotency key.
     """
 
     keys: KeyStore

@@ -46,7 +46,6 @@ def report_page(
     Args:
         record: the match as it was answered, and its judgements.
         figures: the query chips and those of the first candidates, see `SHOWN_CANDIDATES`.
-        version: of the service that makes the report.
     """
     title = f"Evidence report of match {record.id}"
     return (

@@ -32,11 +32,7 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True)
 class DeskFile:
-    """One file of the page.
-
-    Attributes:
-        media_type: as sent to browsers.
-    """
+    """One file of the page."""
 
     content: bytes
     media_type: str

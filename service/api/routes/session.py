@@ -37,12 +37,7 @@ class SessionOut(ResponseBody):
 
 
 def session_router(keys: KeyStore, lifetime: timedelta, now: Clock) -> APIRouter:
-    """Return the routes that sign in, sign out, and tell who is signed in.
-
-    Args:
-        lifetime: how long a session lasts.
-        now: returns the present, UTC.
-    """
+    """Return the routes that sign in, sign out, and tell who is signed in."""
     router = strict_router("session")
 
     @router.get(SESSION, responses=documented(422))

@@ -99,7 +99,6 @@ def write_dataset(
     """Fetch the chips of confirmed ships and write the folder, which appears when it is complete.
 
     Args:
-        client: the service, for the chips.
         archive: what it knows, see `read_archive`.
         out: the folder; must not exist, unless `replace`.
         stated_gsd_only: leave out chips whose metres per pixel are the sensor's usual ones because

@@ -23,10 +23,6 @@ class LocalService:
 
     The child inherits no `CROSSFIX_` settings but `INHERITED_SETTINGS`, so that the demo never
     writes to a database that the environment names.
-
-    Attributes:
-        url: address of the service.
-        log: file of its log lines.
     """
 
     def __init__(

@@ -16,7 +16,6 @@ class Outcome:
     Attributes:
         true_id: id of the vessel that the query shows; None when it is not enrolled.
         true_rank: its rank among the candidates, from 1; None when it is not among them.
-        text: the comparison in a few words.
         tone: good, unsure or bad.
     """
 

@@ -19,7 +19,6 @@ def read_fleet(
     """Read a folder in HOSS layout or a CSV manifest.
 
     Args:
-        source: the folder or file.
         modality: `optical`, `sar` or `all`; None: optical from folders, all from manifests.
         gsd_m: metres per pixel of all chips of a folder; not for a manifest, which has a column.
         framing: `auto` or `as_is`, of all chips of a folder; None: what the service does. A

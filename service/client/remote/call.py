@@ -60,7 +60,6 @@ class Call(Generic[T]):
         form: text fields of a multipart form.
         files: name of the field and the chips of a multipart form.
         body: the JSON body; None for none.
-        accept: the media type to ask for.
         once: send an idempotency key, so that the service does a repeated request once.
     """
 

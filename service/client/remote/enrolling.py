@@ -92,7 +92,6 @@ class BatchAttempts:
 
     Attributes:
         left: the chips whose outcome is not known, by name.
-        attempts: those since the last outcome.
     """
 
     def __init__(self, chips: Sequence[ChipToEnrol], url: str, patience_s: float) -> None:

@@ -31,7 +31,6 @@ class BandLayout:
     Attributes:
         kinds: NumPy's kind of the samples, `u`, `i`, `f` or `c`; one letter for all bands.
         bit_depth: the sample type of the first band, e.g. `uint16`.
-        colours: the colour interpretation of each band.
         names: the description of each band, empty where there is none.
         units: of the samples of each band, empty where the file does not say; or of none.
     """

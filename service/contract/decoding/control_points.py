@@ -33,8 +33,6 @@ def local_transform(
 
     Args:
         points: at least three, with pixel (row, column) and map (x, y) coordinates.
-        crs: of the map coordinates.
-        width, height: of the chip, in pixels.
 
     Returns:
         pixel (column, row) -> map; None where the points lie on a line or are not finite; the

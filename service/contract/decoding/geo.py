@@ -28,7 +28,6 @@ class PixelGround:
         down_m: distance from one row to the next, in metres.
         across: the same step as metres east and north.
         down: the step to the next row as metres east and north.
-        position: centre of the chip.
         skew_deg: by how much rows and columns differ from a right angle.
     """
 

@@ -48,9 +48,7 @@ class JpegHeader:
     """What stands before the first scan of a JPEG.
 
     Attributes:
-        width, height: of its frame, in pixels.
         kept: the segments that the picture needs.
-        scan_at: where the first scan starts.
     """
 
     width: int
@@ -129,7 +127,6 @@ def require_bounded_scans(header: JpegHeader, scanned: bytes) -> None:
     """Reject the scans of a JPEG that cost more than its pixels justify.
 
     Args:
-        header: what stands before the scans.
         scanned: from the first scan on.
 
     Raises:

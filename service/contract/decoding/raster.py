@@ -30,11 +30,6 @@ class ChipLimits:
     """How large an upload may be; all are enforced before a pixel is decoded.
 
     Attributes:
-        max_bytes: size of the file.
-        min_side_px: shortest side, in pixels.
-        max_side_px: longest side, in pixels.
-        max_pixels: width times height.
-        max_bands: bands of one file.
         max_decoded_bytes: size of all bands once decompressed, and of one tile.
     """
 
@@ -110,15 +105,12 @@ class Raster:
     Attributes:
         container: `TIFF`, `PNG` or `JPEG`.
         samples: `[B, H, W]`, the bands that were read, in the file's type (a palette is expanded).
-        layout: all bands of the file, read or not.
         read: the index in `layout` of each band in `samples`.
         nodata: the value declared to mean "no data"; NaN is a value here.
         scales: scale and offset of each band in `samples`: the value is `sample * scale + offset`.
         mask: bool `[H, W]`, true where the file's own mask says that there are data.
         premultiplied: whether the colours were multiplied by the alpha band already.
         suggestion: the modality that free text in the file suggests; it decides nothing.
-        georeference: where the file has one.
-        warnings: what was changed while reading.
     """
 
     container: str

@@ -111,7 +111,6 @@ def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], l
     Decibels are converted, few negative values are set to 0.
 
     Args:
-        values: the samples, scaled.
         named_db: whether the description of the band says that they are decibels.
     """
     finite = values[~np.isneginf(values)] if values.dtype.kind == "f" else values

@@ -58,9 +58,6 @@ _MARKUP = re.compile(
 def container_of(data: bytes) -> Container:
     """Return the format of a file.
 
-    Args:
-        data: the whole file, not empty.
-
     Raises:
         UnsupportedFormatError: the format is not supported; the message names it if known.
     """

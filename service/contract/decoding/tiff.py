@@ -96,11 +96,6 @@ def read_tiff(
 ) -> Raster:
     """Check the directory against the limits, then decode the bands that are needed.
 
-    Args:
-        limits: what is rejected before a pixel is decoded.
-        modality: what the caller says the file shows.
-        band: the SAR band that the caller asked for.
-
     Raises:
         EmptyChipError: the directory announces no pixels.
         ChipSizeError: it announces too few or too many, or too many bands.

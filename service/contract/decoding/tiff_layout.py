@@ -70,10 +70,6 @@ class TiffPage:
 
     Attributes:
         index: its place among the directories of the file, from 0.
-        width: columns, in pixels, as stored.
-        height: rows, in pixels, as stored.
-        bits: bits of the first sample of a pixel.
-        samples: samples per pixel.
         sample_format: 1 unsigned, 2 signed, 3 float, 5 complex integer, 6 complex float.
         compression: the code of the TIFF tag, e.g. 1 none, 5 LZW, 7 JPEG, 8 Deflate.
         photometric: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, …

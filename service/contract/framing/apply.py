@@ -18,7 +18,6 @@ class FramedChip:
 
     Attributes:
         chip: its length and width are those of the framed pixels, its position is the ship's.
-        framing: how they came about.
         frame_ms: milliseconds that framing took; 0 where it was not measured.
     """
 

@@ -105,7 +105,6 @@ def _turned(
         pixels: `[H, W]` or `[H, W, 3]`.
         matrix: turns a place in the result into a place in `pixels`, both from their centres.
         centre: row and column in `pixels` of the result's middle.
-        shape: rows and columns of the result.
     """
     reach = np.abs(matrix) @ (np.array(shape) / 2) + 2  # rows and columns that are read
     low, high = np.array(centre) - reach, np.array(centre) + reach

@@ -73,8 +73,6 @@ class _Cut:
 
     Attributes:
         pixels: upright and tight.
-        method: how they came about.
-        turned_deg: clockwise turn that set the ship upright.
         outline: the rectangle around the hull in pixels of the chip.
         factor: pixels of the chip per pixel of the map in which the outline was measured.
     """

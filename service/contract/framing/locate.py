@@ -35,7 +35,6 @@ class Located:
     """The ship as found on a reduced picture of the chip or of a window of it.
 
     Attributes:
-        found: the contrast of the (window of the) chip.
         candidates: all regions, best first; the first is the ship.
         map_outline: the rectangle around what stands out, in pixels of the map.
         outline: the ship's outline in pixels of the chip: the same without the map's blur.
@@ -144,7 +143,6 @@ def surroundings_share(found: ContrastMap, ship: Candidate, outline: Rectangle) 
 
     Args:
         ship: the ship's region; a quarter of its contrast is what counts as standing out.
-        outline: the ship's outline in pixels of the map.
     """
     half_u, half_v = outline.length / 2, outline.width / 2
     gap, reach = 2.0 + 0.35 * half_v, 3.0 + 2.4 * half_v

@@ -48,8 +48,6 @@ def fit_outline(found: ContrastMap, ship: Candidate, others: Sequence[Candidate]
     """Fit the axis by the sharpest profile across the hull, then the hull's ends and sides.
 
     Args:
-        found: the chip's contrast.
-        ship: the region that was chosen.
         others: further regions, which the outline must not run into.
 
     Returns:

@@ -59,10 +59,8 @@ def judge(
     """Judge a chip whose ship was found; return a finding for each `Kind`, in its order.
 
     Args:
-        pixels: the whole chip.
         located: the ship; None only for a tight chip whose outline could not be measured.
         outline: the outline in pixels of the chip.
-        tight: whether the chip passes unchanged.
     """
     hull = hull_pixels(pixels, outline)
     return (

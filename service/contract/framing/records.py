@@ -31,7 +31,6 @@ class Framing(BaseModel):
     """How a chip was framed: enough to do it again on the same file, and what was found.
 
     Attributes:
-        mode: what was asked for.
         method: how the pixels that the models see came about.
         turned_deg: clockwise turn of the chip that set the ship upright, -90 to 90.
         outline: the rectangle around the hull in pixels of the chip; None where no ship was found.
@@ -43,7 +42,6 @@ class Framing(BaseModel):
         length_error_m: standard error of the length.
         width_error_m: standard error of the width.
         removed_share: share of the chip's area that the models do not see, 0..1.
-        findings: the chip's quality, a finding of each kind.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -91,7 +89,6 @@ class FramedPixels:
     Attributes:
         pixels: the upright tight chip, of the chip's own type; the chip's own array where it
             passed unchanged or no ship was found.
-        framing: how they came about.
     """
 
     pixels: NDArray[Any]

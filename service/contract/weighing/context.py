@@ -60,7 +60,6 @@ class Voyage:
     Attributes:
         required_kn: speed that the voyage requires, knots; infinite for two places at one time.
         hours: the longest time between the two sightings that their stated times allow.
-        usual_kn: usual speed of the vessel's type, knots.
         possible: whether the fastest allowed ship can make the voyage.
     """
 
@@ -79,7 +78,6 @@ class Facts:
             the usual ratio (`CHIP_OVER_SHIP`); 1: as expected.
         register_width_ratio: the same for the measured width and the registered beam.
         type_agrees: whether the vessel is of the type that the analyst sees.
-        voyage: from the candidate's sighting to the query.
     """
 
     register_length_ratio: float | None = None
@@ -92,7 +90,6 @@ def context_terms(candidates: Sequence[Facts], spec: ContextSpec | None) -> list
     """Return the ln likelihood ratios of the known facts of each candidate.
 
     Args:
-        candidates: the facts of each candidate.
         spec: the tables; None: only an impossible voyage counts.
 
     Returns:

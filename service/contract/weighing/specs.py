@@ -74,7 +74,6 @@ class ConfidentPoint(ManifestPart):
         threshold: lowest probability of the first candidate in a `confident` answer, 0 to 1.
         right: share of the answers above the threshold whose vessel was right, 0 to 1.
         right_low: lower end of its 95 % interval over ships.
-        answers: number of answers above the threshold.
     """
 
     gallery_vessels: int = Field(ge=1)
@@ -97,7 +96,6 @@ class VerdictPoint(ManifestPart):
         right: share of such answers that are right, 0 to 1.
         right_low: lower end of its 95 % interval over ships.
         right_high: upper end.
-        answers: number of such answers.
         measured_on: the ships that `right` was measured on.
     """
 
@@ -115,9 +113,6 @@ class SimilarityCounts(ManifestPart):
     """Histograms of the first candidates' cosines in the searches of the calibration.
 
     Attributes:
-        query: sensor of the query chips.
-        gallery: sensor of the searched chips.
-        gallery_vessels: vessels in the gallery.
         enrolled: number of searches in each class of cosines (`SimilaritySpec.edges`), for queries
             whose vessel is in the gallery.
         not_enrolled: the same for queries whose vessel is not.

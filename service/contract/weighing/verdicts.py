@@ -79,7 +79,6 @@ class Decided:
     """The verdicts of S answers.
 
     Attributes:
-        verdicts: one for each answer.
         named: int64 `[S]`, how many of the most probable outcomes an ambiguous answer names; 0
             for the other verdicts.
     """

@@ -38,7 +38,6 @@ class BothWays:
     Attributes:
         query: as it was framed.
         half_turned: its half turn, float32 `[D]`, unit length; None when it is compared as it is.
-        calibration: the bundle's.
     """
 
     query: EmbeddedSighting
@@ -52,7 +51,6 @@ class BothWays:
 
         Args:
             copies: remembers whose copies were left out.
-            filters: which sightings each search is for.
 
         Returns:
             For each filter the vessels, most similar first; up to twice `vessels`.
@@ -145,9 +143,7 @@ def _similarities(found: Found, rows: Places, owners: Places, results: SearchRes
     last vessel, that it returned.
 
     Args:
-        found: what the search found.
         rows: K sightings, places in the results.
-        results: of both searches.
     """
     lowest = found.similarity[found.firsts].min() if len(found.vessels) else -1.0
     floors = np.full(len(results.vessels), lowest)

@@ -38,7 +38,6 @@ class Scored:
     """A vessel that a search found, before its probability is known.
 
     Attributes:
-        hit: what was found of it.
         evidence: its contributions to the log odds against none, see `contributions`.
         log_odds: their sum, ln(probability of this vessel / probability of none).
     """
@@ -96,8 +95,6 @@ def rank(
     sailed to the query in time comes last, whatever its other evidence.
 
     Args:
-        scored: vessels weighed by their chips.
-        limits: what the analyst states.
         context: how registered sizes, types and voyages are weighed; None if they are not.
     """
     trips = [hardest_voyage(query, one.vessel, one.hit.sightings, limits) for one in scored]

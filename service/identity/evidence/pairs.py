@@ -20,7 +20,6 @@ def pair_similarity(
     Args:
         straight: cosine of their embeddings, -1 to 1.
         back: cosine after one of them was turned by 180 degrees; None if neither was.
-        calibration: the bundle's.
     """
     if back is None:
         return straight, None
@@ -41,7 +40,6 @@ def pair_probability(
     Args:
         similarity: see `pair_similarity`.
         prior: the probability before the chips were compared, 0 to 1.
-        calibration: the bundle's.
 
     Returns:
         The probability, 0 to 1; None if the bundle is not calibrated for two chips of one sensor
@@ -64,7 +62,6 @@ def pair_log_odds(
         second: the most similar chip of one of the ships.
         similarity: see `pair_similarity`.
         ships: with how many ships the chip was compared.
-        calibration: the bundle's.
 
     Returns:
         The log odds; None as for `pair_probability`.

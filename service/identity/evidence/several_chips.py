@@ -42,7 +42,6 @@ def join(
     facts are those of the first chip.
 
     Args:
-        queries: at least one chip.
         half_turned: of each chip, float32 `[D]`, unit length; None where the bow is known.
 
     Raises:

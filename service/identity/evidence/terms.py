@@ -42,8 +42,6 @@ def evidence_terms(
 
     Args:
         evidence: what each term adds to ln(probability / none_probability).
-        weights: by which the evidence was weighed.
-        checks: what the words quote.
     """
     centres = _centres_of(weights)
     rest = sum(centre for name, centre in centres.items() if name in evidence)

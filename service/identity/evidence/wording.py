@@ -25,7 +25,6 @@ class RankedVessel:
     """A vessel that was weighed, without what only a `Candidate`, which is shown, needs.
 
     Attributes:
-        hit: what the search found of it.
         evidence: adds up to ln(probability / none_probability).
         voyage: to the query, the hardest one; None if it is not known.
         probability: 0 to 1.

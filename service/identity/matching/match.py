@@ -162,7 +162,6 @@ class Matcher(UseCase):
         """Rank the vessels that the chip may show; write the audit entry before returning.
 
         Args:
-            options: how to ask.
             more: other chips of the same ship, see `several_chips.join`.
 
         Raises:
@@ -187,8 +186,6 @@ class Matcher(UseCase):
         """Match a stored open sighting anew; record the answer if it is news.
 
         Args:
-            upload: the original chip of the sighting.
-            sighting: as it is stored.
             options: of the match by which the sighting was stored.
             found_by: the vessel, and the chip that it got since.
             is_news: decides whether the answer is worth recording; without it, None is returned.

@@ -16,7 +16,6 @@ class ClaimStore(Protocol):
 
         Args:
             name: what is claimed, e.g. an IMO number.
-            claim: the claim to make.
             instead_of: the standing claim that this claim replaces; None when there is none.
 
         Returns:

@@ -22,7 +22,6 @@ class ChipDecoder(Protocol):
         """Decode one chip and frame it; see `service.contract.framing.apply`.
 
         Args:
-            data: a file.
             framing: what the client wants, or what was recorded of this file before.
             modality: as in `service.contract.decoding.decode.decode_chip`.
             gsd_m: likewise.

@@ -126,7 +126,6 @@ class SceneShare(Record):
     Attributes:
         scene_id: shared by the matches of one request.
         chips: number of chips that were asked about together.
-        alone_verdict: the verdict of the chip alone.
         alone_vessel_id: the vessel that was first alone; None without candidates.
         alone_probability: its probability alone; None without candidates.
         alone_none_probability: of none of the vessels, alone.

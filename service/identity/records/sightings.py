@@ -193,7 +193,6 @@ class SearchResults:
     Attributes:
         vessels: visible vessels, each once.
         sightings: those of them that were found, each once.
-        found: what each search found.
     """
 
     vessels: Sequence[Vessel]

@@ -41,9 +41,7 @@ class AuditReport:
     """The result of `verify_audit`.
 
     Attributes:
-        entries: the number of entries of each chain.
         heads: the last entry of each chain; keep them elsewhere and pass them to a later check.
-        findings: every sign of tampering.
     """
 
     entries: dict[str, int]
@@ -57,10 +55,8 @@ class _Chain:
 
     Attributes:
         head: the last entry; None after a line that says nothing.
-        entries: the number of sound entries.
         hashes: the SHA-256 of each entry by its number.
         witnessed: file, line, replica and head of entries of other chains that this one saw.
-        findings: every sign of tampering.
     """
 
     name: str

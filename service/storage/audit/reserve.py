@@ -15,7 +15,6 @@ class Reserve:
 
         Args:
             path: the file; its folder exists.
-            size: bytes to reserve.
         """
         self._path = path
         self._size = size

@@ -30,7 +30,6 @@ class RecordCache(Generic[T]):
         """Start empty.
 
         Args:
-            shard: where records are read that are not kept.
             parse: checks and parses a payload, or raises StoreDamagedError.
             most_characters: of the JSON of all records that are kept.
         """

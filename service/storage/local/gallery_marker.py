@@ -29,7 +29,6 @@ class GalleryMarker:
 
         Args:
             path: the file, in the data folder; its name is also the name of the claim.
-            text: what the file says.
             open_claims: opens the claims that replicas share; None for the data folder alone.
         """
         self._path = path

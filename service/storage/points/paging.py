@@ -31,9 +31,6 @@ class PageReader(Generic[Record]):
 
     Attributes:
         listing: what is listed, and the filter; the cursors of one listing are none of another.
-        fetch: reads points.
-        read: makes a record of a payload.
-        id_of: returns the id of a record's point.
         passes: filters payloads where no index does; all points are then read until the page is
             full. None when the points that `fetch` returns need no filter.
     """

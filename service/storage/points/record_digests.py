@@ -45,9 +45,7 @@ def require_intact(
     """Check fields of a payload against their digest.
 
     Args:
-        payload: the whole payload of a point.
         names: the fields that the digest covers.
-        kind: what the record is, for the message.
         under: the field of the digest.
 
     Raises:
@@ -75,10 +73,7 @@ def parse_intact(
     """Check a payload and parse its record.
 
     Args:
-        payload: the whole payload of a point.
         names: the fields that the digest covers; the first of them is the record.
-        kind: what the record is, for messages.
-        parse: parses the record.
 
     Raises:
         StoreDamagedError: it is not what was written, or cannot be parsed.
@@ -99,7 +94,6 @@ def check_rows(
     """Compare points with their digests.
 
     Args:
-        kind: name of their kind of record, for messages.
         rows: id, vector and payload of each point.
         parse: parses a payload, or raises StoreDamagedError.
     """

@@ -40,7 +40,6 @@ class Transport:
 
     Attributes:
         timeout_s: seconds after which one attempt counts as unanswered.
-        watch: that of all stores of the process.
     """
 
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -116,7 +115,6 @@ class ServerConnection:
         The operation is repeated while the failure may pass, see `Attempts.failed`.
 
         Args:
-            operation: makes one call.
             needs_most: whether most copies of a shard must take part.
 
         Raises:

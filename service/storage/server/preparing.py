@@ -39,7 +39,6 @@ def ensure_collection(
 
     Args:
         width: D of its vectors; None for a collection without vectors.
-        indexes: payload fields and how they are indexed.
 
     Raises:
         StoreUnavailableError: the collection exists with vectors of another width.

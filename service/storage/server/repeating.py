@@ -72,9 +72,7 @@ class Attempts:
         """Use the budget of the request.
 
         Args:
-            watch: of the calls of this process.
             needs_most: whether most copies of a shard must take part.
-            timeout_s: that of one attempt.
             connections: to the server, each of which may lead to another node.
         """
         self._watch = watch

@@ -139,7 +139,6 @@ def forecastle(bp: Blueprint, rng: Rng, x0: float, raised: float) -> None:
     """Add the fore deck with windlasses and mast and, on some ships, a store or a breakwater.
 
     Args:
-        bp: the plan to add to.
         x0: where the fore deck begins, metres from the stern.
         raised: its height above the main deck, metres.
     """
@@ -198,7 +197,6 @@ def deck_crane(
     """Add a crane's post and record the crane, whose jib is drawn at each visit.
 
     Args:
-        bp: the plan to add to.
         x: place of the post, metres from the stern.
         y: likewise, metres to starboard.
         top: height of the post, metres.
@@ -222,7 +220,6 @@ def side_gear(bp: Blueprint, rng: Rng, own: Rng, x0: float, x1: float, per_m: fl
     """Add vents, bollards, reels and lockers on both side decks; the radar sees bright rows.
 
     Args:
-        bp: the plan to add to.
         x0: start of the side decks, metres from the stern.
         x1: their end.
         per_m: shared pieces per metre of deck.

@@ -111,7 +111,6 @@ def aft_house(bp: Blueprint, rng: Rng, own: Rng, x0: float) -> float:
     """Add the accommodation with bridge, funnel, boats and poop gear.
 
     Args:
-        bp: the plan to add to.
         x0: aft end of the house, metres from the stern.
 
     Returns:

@@ -80,8 +80,6 @@ def similar_rows(
     Args:
         similarities: of the query to all rows, at least one.
         passes: tells which of some rows are sought.
-        owners: the groups of all rows.
-        groups: how many groups, at least one.
     """
     bounds = similarities.bounds
     some = _sample(len(bounds), SAMPLE) if len(bounds) > SAMPLE else np.arange(len(bounds))

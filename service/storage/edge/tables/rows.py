@@ -40,10 +40,8 @@ class Rows:
         """Start empty, or with what was saved.
 
         Args:
-            vectors: where embeddings are stored.
             saved: what `columns` returned. Rows that were put, deleted or moved since must be
                 deleted first, and then the others checked.
-            before_move: is called before each move.
             facts: the numpy types of the columns.
 
         Raises:

@@ -78,9 +78,7 @@ def save(folder: Path, tables: UUID, bundle: str, stores: str, columns: Columns)
     """Replace the saved tables in one step.
 
     Args:
-        folder: where.
-        tables: their id, a new one.
-        bundle: the bundle of their sightings.
+        tables: the id of the saved tables, a new one.
         stores: what `describe` returned after the stores were closed; empty if they are open.
 
     Raises:
@@ -119,7 +117,6 @@ def begin(folder: Path, stores: str) -> None:
     """Begin the journal of tables that a clean stop left, before any store is opened.
 
     Args:
-        folder: where the tables are.
         stores: what `describe` returns.
     """
     try:

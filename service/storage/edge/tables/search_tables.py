@@ -61,7 +61,6 @@ class SearchTables(Watcher):
         """Open the tables that the last run left, or read all records.
 
         Args:
-            bundle: the bundle of the sightings.
             width: D, the numbers of an embedding.
             lock: is held in each step on tables; the same thread may hold it twice.
 

@@ -38,7 +38,6 @@ class VectorFile:
 
         Args:
             width: D.
-            rows: how many rows it holds.
 
         Raises:
             StoreFullError, StoreUnavailableError: the file cannot be used.
@@ -103,7 +102,6 @@ class VectorFile:
 
         Args:
             queries: float32 `[Q, D]`, unit length.
-            first: the first row to multiply.
 
         Returns:
             float32 `[Q, rows - first]`.
