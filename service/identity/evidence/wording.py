@@ -172,10 +172,11 @@ def _caveats(judged: Judged) -> list[str]:
     alike = [c for c in judged.ranking.candidates if "voyage" in c.evidence]
     alike = [c for c in alike if c.voyage and not c.voyage.feasible]
     best = max(alike, key=_without_voyage, default=None)
+    first = judged.ranking.candidates[0]
     if (
         best is not None
         and best.voyage
-        and _without_voyage(best) > _without_voyage(judged.ranking.candidates[0])
+        and (best is first or _without_voyage(best) > _without_voyage(first))
     ):
         said.append(
             f"{vessel_name(best)} looks most like it, but cannot have sailed there: "

@@ -276,6 +276,16 @@ def test_a_vessel_that_cannot_have_sailed_there_comes_last(use_cases: UseCases) 
     assert faster.candidates[1].vessel.name == "FAR"
 
 
+def test_an_answer_says_that_its_only_look_alike_cannot_have_sailed_there(
+    use_cases: UseCases,
+) -> None:
+    use_cases.enrolment.enrol(NewVessel(name="FAR"), [upload_at(optical_png(1), 0, 0.0)])
+    query = upload_at(optical_png(1, height=41), 1, 10.0)
+    match = use_cases.matcher.match(query, MatchOptions()).match
+    assert match.verdict is Verdict.NO_MATCH
+    assert "FAR looks most like it, but cannot have sailed there" in match.explanation.text
+
+
 def test_two_equal_candidates_are_ambiguous(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(NewVessel(name="A"), [optical(1)])
     use_cases.enrolment.enrol(NewVessel(name="B"), [optical(1)])
