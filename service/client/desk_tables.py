@@ -12,6 +12,7 @@ from service.client.remote.models import (
     SightingGroup,
     Vessel,
     VesselDetail,
+    percent,
 )
 from service.client.tables import VERDICT_SHORT, plain_table, show_answer
 
@@ -28,7 +29,7 @@ def show_matches(on: Console, matches: Iterable[MatchSummary]) -> None:
             escape(one.query.file_name or one.query.sha256[:12]),
             VERDICT_SHORT[one.verdict],
             escape(first.vessel.label) if first else "",
-            f"{first.probability:.1%}" if first else "",
+            percent(first.probability) if first else "",
             escape(decision),
         )
     on.print(table if table.row_count else "no such match", soft_wrap=True)
@@ -85,14 +86,14 @@ def show_groups(on: Console, groups: Iterable[SightingGroup]) -> None:
     """Print the sightings of each group, and how probable it is that they show one ship."""
     table = _table("sighting", "match", "probability", "sensor", "captured", "file")
     for group in groups:
-        said = "sent as one ship" if group.probability is None else f"{group.probability:.0%}"
+        said = "sent as one ship" if group.probability is None else percent(group.probability, 0)
         table.add_row(f"[bold]{group.chips} chips that may show one ship[/]", "", said)
         for one in group.sightings:
             shown = one.sighting
             table.add_row(
                 f"  {shown.id}",
                 str(one.match_id),
-                "" if one.probability is None else f"{one.probability:.0%}",
+                "" if one.probability is None else percent(one.probability, 0),
                 shown.modality,
                 f"{shown.captured_at:%Y-%m-%d %H:%M}" if shown.captured_at else "",
                 escape(shown.file_name or ""),

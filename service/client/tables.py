@@ -14,14 +14,22 @@ from rich.table import Column, Table
 
 from service.client.enrol import EnrolReport
 from service.client.match import ChipResult
-from service.client.remote.models import BaseMatch, Candidate, Checks, Framing, Match, WayRound
+from service.client.remote.models import (
+    BaseMatch,
+    Candidate,
+    Checks,
+    Framing,
+    Match,
+    WayRound,
+    percent,
+)
 
 WIDTH_WITHOUT_TERMINAL = 160
 VERDICT_WORDS = {
     "confident": "[bold green]confident[/]: rely on the first vessel",
     "likely": "[bold green]likely[/]: look at the first vessel once",
     "ambiguous": "[bold yellow]ambiguous[/]: compare the vessels that share the probability",
-    "no_match": "[bold red]no match[/]: take the ship as not registered",
+    "no_match": "[bold red]no match[/]: probably none of the vessels compared",
     "unclear": "[bold yellow]unclear[/]: get a better chip",
 }
 VERDICT_SHORT = {
@@ -143,7 +151,7 @@ def show_answer(on: Console, name: str, answer: BaseMatch) -> None:
 def _way_words(way: WayRound) -> str:
     """Say in which way round the first vessel matched."""
     how = "turned by 180°" if way.half_turned else "as it was framed"
-    sure = "" if way.certainty is None else f", {way.certainty:.0%} sure"
+    sure = "" if way.certainty is None else f", {percent(way.certainty, 0)} sure"
     return f"compared both ways round: the first vessel matches the chip {how}{sure}"
 
 
@@ -164,7 +172,7 @@ def _ranking(answer: BaseMatch) -> Table:
         vessel = candidate.vessel
         table.add_row(
             str(candidate.rank),
-            f"{candidate.probability:.1%}",
+            percent(candidate.probability),
             f"{candidate.similarity:.3f}",
             escape(vessel.label),
             vessel.imo or "",
@@ -196,5 +204,5 @@ def candidate_cell(candidates: Sequence[Candidate], index: int, true_id: UUID | 
     if index >= len(candidates):
         return ""
     candidate = candidates[index]
-    text = f"{candidate.probability:4.0%} {escape(candidate.vessel.label)}"
+    text = f"{percent(candidate.probability, 0):>4} {escape(candidate.vessel.label)}"
     return f"[green]{text}[/]" if candidate.vessel.id == true_id else text

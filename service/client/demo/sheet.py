@@ -8,6 +8,7 @@ from PIL import Image
 from service.client.demo.contact_sheet import SheetRow, Tile, draw_sheet
 from service.client.demo.truth import CheckedAnswer
 from service.client.remote.client import Client
+from service.client.remote.models import percent
 
 WORKERS = 4
 
@@ -57,7 +58,7 @@ def _row(checked: CheckedAnswer, pictures: dict[str, bytes], columns: int) -> Sh
             Tile(
                 pictures[candidate.sighting.preview_url],
                 f"{candidate.rank}. {candidate.vessel.label}",
-                f"{candidate.probability:.1%}, similarity {candidate.similarity:.2f}",
+                f"{percent(candidate.probability)}, similarity {candidate.similarity:.2f}",
                 candidate.vessel.id == checked.outcome.true_id,
             )
             for candidate in checked.answer.candidates[:columns]

@@ -32,6 +32,14 @@ State = Literal["asked", "new", "settled"]
 Verdict = Literal["confident", "likely", "ambiguous", "no_match", "unclear"]
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share from 0 to 1 in per cent, never as 0 % or 100 %, which no answer is sure of."""
+    least = 10.0**-digits
+    if 100.0 * share < least:
+        return f"<{least:g}%"
+    return f">{100.0 - least:g}%" if 100.0 * share > 100.0 - least else f"{share:.{digits}%}"
+
+
 class Page(Body, Generic[T]):
     """One page of a list; `next_cursor` is None on the last."""
 
@@ -243,7 +251,7 @@ class BaseMatch(Body):
     @property
     def none_percent(self) -> str:
         """The probability of none of the vessels in per cent; a dash if nothing was compared."""
-        return "-" if self.none_probability is None else f"{self.none_probability:.1%}"
+        return "-" if self.none_probability is None else percent(self.none_probability)
 
 
 class Match(BaseMatch):

@@ -1,12 +1,30 @@
 import io
 from pathlib import Path
 
+import pytest
+
 from service.client.enrol import EnrolReport, Refusal
 from service.client.errors import RefusedError
 from service.client.match import ChipResult
-from service.client.remote.models import Match
+from service.client.remote.models import Match, percent
 from service.client.tables import candidate_cell, console, show_report, show_result
 from tests.support.answers import answer, body, ship_id
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "text"),
+    [
+        (0.0, 1, "<0.1%"),
+        (0.0009, 1, "<0.1%"),
+        (0.9995, 1, ">99.9%"),
+        (1.0, 0, ">99%"),
+        (0.004, 0, "<1%"),
+        (0.501, 0, "50%"),
+        (0.501, 1, "50.1%"),
+    ],
+)
+def test_no_share_reads_as_certain(share: float, digits: int, text: str) -> None:
+    assert percent(share, digits) == text
 
 
 def shown(result: ChipResult) -> str:
