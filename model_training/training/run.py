@@ -7,6 +7,7 @@ and step number restore a run exactly, and a killed run continues with bit-equal
 
 import math
 import sys
+from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -226,14 +227,10 @@ class _Trainer(Generic[BatchT]):
             self.checkpoint.save(self.path)
 
     def _snapshot(self, done: int, metrics: dict[str, float]) -> Checkpoint:
-        return Checkpoint(
-            config=self.checkpoint.config,
-            data_digest=self.checkpoint.data_digest,
-            commit=self.checkpoint.commit,
+        return replace(
+            self.checkpoint,
             step=done,
             metrics=metrics,
-            best=self.checkpoint.best,
-            best_step=self.checkpoint.best_step,
             model=self.task.model.state_dict(),
             ema=self.ema.state_dict(),
             optimiser=self.optimiser.state_dict(),
