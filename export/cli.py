@@ -371,11 +371,7 @@ def _load_translator(path: Path | None) -> LoadedTranslator | None:
 
 
 def _weights_licence(domain: str, given: str | None) -> str:
-    """Return the given licence, else this repository's if all data were simulated.
-
-    Raises:
-        ValueError: no licence is given for weights that were trained on other data.
-    """
+    """Return the given licence, else this repository's if all data were simulated."""
     if given is not None and given.strip():
         return given.strip()
     if domain != SIMULATED_DOMAIN:

@@ -266,10 +266,6 @@ def _held_out(dataset: HossDataset, config: Path) -> tuple[LabelledChip, ...]:
     """Return the training chips of the held-out ships of an encoder run that are to calibrate.
 
     Says on standard error which those are, and what else they served.
-
-    Raises:
-        CalibrationError: the config cannot be read or is of a run on other data, or there are too
-            few ships.
     """
     from model_training.data.holdout import HoldoutError, held_out_part, held_out_vessels
     from model_training.encoder.train_config import EncoderTrainConfig, HossData

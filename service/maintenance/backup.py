@@ -149,11 +149,7 @@ def _sightings_deleted_meanwhile(
 def _copy_chips(
     stores: BackupStores, records: Path, copied: set[str], folder: Path, advance: Progress
 ) -> set[str]:
-    """Copy the chips of the sightings; return the digests of chips deleted meanwhile.
-
-    Raises:
-        StoreUnavailableError: a chip is lost or damaged although its sighting exists.
-    """
+    """Copy the chips of the sightings; return the digests of chips deleted meanwhile."""
     deleted: set[str] = set()
     for sighting in read_records(records):
         digest = sighting.chip_sha256

@@ -116,13 +116,7 @@ class Authentication(HttpMiddleware):
         await self._app(scope, receive, send)
 
     def _authenticate(self, request: Request) -> Principal:
-        """Return the caller.
-
-        Raises:
-            UnauthenticatedError: a key is required and no valid key or session was sent.
-            ForbiddenError: the key's role does not allow the request, or a foreign web page sent
-                it.
-        """
+        """Return the caller."""
         ring = self._keys.ring()
         principal = identify_caller(request, ring, utc_now())
         if not ring.requires_key:

@@ -122,11 +122,7 @@ class Idempotency(HttpMiddleware):
 
 
 def _key_of_caller(key: str, scope: Scope) -> str:
-    """Return the key with the id of the caller's API key in front of it.
-
-    Raises:
-        InvalidRequestError: not 1 to 255 printable ASCII characters.
-    """
+    """Return the key with the id of the caller's API key in front of it."""
     if not (1 <= len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise InvalidRequestError(
             f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} printable ASCII characters, such as "
@@ -138,13 +134,7 @@ def _key_of_caller(key: str, scope: Scope) -> str:
 
 
 def _stored_response(claim: IdempotencyClaim) -> tuple[StoredResponse, bytes]:
-    """Return the response that a claim found, and its body.
-
-    Raises:
-        IdempotencyKeyReusedError: the key belongs to another request.
-        RequestInProgressError: the response is not there yet.
-        ResponseTooLargeError: the response was too large to store.
-    """
+    """Return the response that a claim found, and its body."""
     if claim.state is IdempotencyState.DIFFERENT:
         raise IdempotencyKeyReusedError(
             "this Idempotency-Key came with another request before; draw a new one for each request"

@@ -151,11 +151,7 @@ def _chip_ground(
 
 
 def _is_measured_gsd(gsd_m: float | None, ground: PixelGround) -> bool:
-    """Return whether the pixels are those that the GeoTIFF measures: `gsd_m` does not overrule it.
-
-    Raises:
-        GeometryError: `gsd_m` is the longer side of pixels that are not square.
-    """
+    """Return whether the GSD of the GeoTIFF holds: `gsd_m` is equal to it, or not given."""
     if gsd_m is None:
         return True
     finest, coarsest = sorted((ground.across_m, ground.down_m))

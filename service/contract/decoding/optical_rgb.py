@@ -98,9 +98,6 @@ def _rescaled(
 
     What scales all bands alike is left out: every later step is the same for samples times a
     constant.
-
-    Raises:
-        ChipContentError: a scale is not positive, or not finite.
     """
     factors, offsets = np.array(scales).T
     with np.errstate(all="ignore"):

@@ -147,9 +147,6 @@ def _decoded_whole(data: bytes, driver: str) -> NDArray[Any]:
     """Return what GDAL decodes, `[bands, H, W]`.
 
     Pillow fills rows that are missing or damaged in silence, and keeps 8 of 16 bits of colour.
-
-    Raises:
-        CorruptChipError: the data do not suffice for the picture, or are damaged.
     """
     try:
         with (

@@ -165,12 +165,7 @@ def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
 
 
 def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
-    """Compare what GDAL opened with the page whose numbers were checked.
-
-    Raises:
-        PixelTypeError: the samples have a type that is not read.
-        CorruptChipError: size, bands, type or compression differ.
-    """
+    """Compare what GDAL opened with the page whose numbers were checked."""
     # GDAL takes complex samples of sizes that it does not know for whole numbers, in silence.
     if page.is_complex and not all("complex" in str(kind) for kind in source.dtypes):
         raise PixelTypeError(
@@ -315,11 +310,7 @@ def _read_mask(
 
 
 def _read_whole(source: DatasetReader, bands: list[int]) -> NDArray[Any]:
-    """Return bands `[B, H, W]`, unless a decoder warns: it fills what is damaged with something.
-
-    Raises:
-        CorruptChipError: a decoder warned while it read.
-    """
+    """Return bands `[B, H, W]`, unless a decoder warns: it fills what is damaged with something."""
     with gdal_warnings("rasterio._err") as heard:
         samples: NDArray[Any] = source.read(bands)
     if heard:

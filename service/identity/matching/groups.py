@@ -191,11 +191,7 @@ class SightingGroups(UseCase):
                 self._recovery.settle(found, lease.renew)
 
     def _registered(self, vessel: Vessel, named: Collection[UUID]) -> EnrolledVessel | None:
-        """Return the vessel if an earlier request has registered it with these sightings.
-
-        Raises:
-            ConflictError: the vessel is registered with other sightings, or was merged.
-        """
+        """Return the vessel if an earlier request has registered it with these sightings."""
         found = self._gallery.get_vessels([vessel.id]).get(vessel.id)
         if found is None or not (found.state.visible or found.state is VesselState.MERGED):
             return None
