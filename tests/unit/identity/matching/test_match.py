@@ -342,18 +342,6 @@ def test_a_sensor_of_the_other_type_is_named_in_the_answer(use_cases: UseCases) 
     assert any("'WorldView-3' takes optical pictures" in warning for warning in warnings)
 
 
-def test_two_chips_are_compared_without_being_stored(use_cases: UseCases) -> None:
-    compared = use_cases.verifier.verify(sar(1), optical(2))
-    expected = 1 / (1 + np.exp(-4 * compared.similarity))
-    assert compared.probability == pytest.approx(expected, abs=1e-5)
-    assert use_cases.chips.data == {}
-
-
-def test_two_chips_of_the_same_sensor_need_their_own_calibration(use_cases: UseCases) -> None:
-    with pytest.raises(InvalidRequestError, match="both chips are sar"):
-        use_cases.verifier.verify(ChipUpload(sar_tiff(1)), ChipUpload(sar_tiff(2)))
-
-
 def test_the_first_similarity_of_a_sensor_is_that_of_its_most_probable_vessel(
     use_cases: UseCases,
 ) -> None:
