@@ -39,7 +39,7 @@ def assert_tables_are_current(gallery: EdgeGallery) -> None:
     }
     waiting = {
         sighting_id: (open_table._kind(row), vector.tobytes())
-        for sighting_id, vector, row in sightings.waiting.scan_with_vectors()
+        for sighting_id, vector, row in sightings.open_points.scan_with_vectors()
     }
     assert _visible(tables.enrolled) == visible
     assert _enrolled(tables.enrolled) == enrolled

@@ -165,7 +165,7 @@ class EdgeGallery:
         owner |= payloads.uncompared_payload(vessel)
         with self._writing:
             for sightings in (self._sightings, *self._others()):
-                sightings.give(ids, owner)
+                sightings.set_owner(ids, owner)
 
     def sync_vessel(self, vessel: Vessel) -> None:
         owner = payloads.ownership_payload(vessel)
@@ -199,15 +199,15 @@ class EdgeGallery:
         with self._lock:
             return (
                 self._tables.enrolled.shows_chip(chip_sha256)
-                or self._sightings.waiting.count(where) > 0
+                or self._sightings.open_points.count(where) > 0
                 or any(one.count(where) for one in self._others())
             )
 
     def unused_chips(self, chips: Collection[str]) -> set[str]:
         with self._lock:
             unused = self._tables.enrolled.without_sighting(chips)
-            waiting = self._sightings.waiting.scan(fields=[payloads.CHIP])
-            unused.difference_update(str(row[payloads.CHIP]) for _, row in waiting)
+            open_rows = self._sightings.open_points.scan(fields=[payloads.CHIP])
+            unused.difference_update(str(row[payloads.CHIP]) for _, row in open_rows)
             return {
                 chip
                 for chip in unused
@@ -259,7 +259,7 @@ class EdgeGallery:
         with self._lock:
             self._folder.require_open()
             found = self._tables.open.nearest(vector, modality, limit, compared)
-        rows = self._sightings.waiting.fetch(found)
+        rows = self._sightings.open_points.fetch(found)
         return [payloads.hit_from(rows[i], score) for i, score in found.items() if i in rows]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
@@ -273,7 +273,7 @@ class EdgeGallery:
             self._sightings.shard.set_fields(ids, payloads.compared_payload())
 
     def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
-        rows = self._sightings.waiting.scan_with_vectors(UNGROUPED_SIGHTINGS)
+        rows = self._sightings.open_points.scan_with_vectors(UNGROUPED_SIGHTINGS)
         return payloads.embedded_sightings(islice(rows, limit))
 
     def open_count(self) -> int:
@@ -282,7 +282,7 @@ class EdgeGallery:
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
         with self._writing, self._tables.changing(places):
-            self._sightings.waiting.set_fields_of_each(
+            self._sightings.open_points.set_fields_of_each(
                 {i: payloads.group_payload(place) for i, place in places.items()}
             )
             with self._lock:
@@ -290,16 +290,16 @@ class EdgeGallery:
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
         with self._writing, self._tables.changing(ids):
-            self._sightings.waiting.set_fields(ids, payloads.uncompared_payload(None))
+            self._sightings.open_points.set_fields(ids, payloads.uncompared_payload(None))
             with self._lock:
                 self._tables.open.mark_compared(ids, False)
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
-        rows = self._sightings.waiting.scan(in_groups(groups)) if groups else ()
+        rows = self._sightings.open_points.scan(in_groups(groups)) if groups else ()
         return members_from(row for _, row in rows)
 
     def group_sizes(self) -> dict[UUID, int]:
-        return group_sizes(self._sightings.waiting)
+        return group_sizes(self._sightings.open_points)
 
     def counts(self) -> GalleryCounts:
         with self._lock:
@@ -311,7 +311,7 @@ class EdgeGallery:
         self._sightings.ping()
 
     def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
-        return open_sightings(self._sightings.waiting, before, beyond)
+        return open_sightings(self._sightings.open_points, before, beyond)
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         with self._writing:

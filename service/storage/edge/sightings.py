@@ -60,6 +60,7 @@ class BundleSightings:
 
     Attributes:
         shard: the sightings of vessels. Its calls need the lock that was passed to `watch`.
+        open_points: the open sightings, in an SQLite file.
     """
 
     def __init__(self, shard: Shard, path: Path) -> None:
@@ -73,13 +74,13 @@ class BundleSightings:
             StoreFullError: the disk is full.
         """
         self.shard = shard
-        self.waiting = PointTable(path, FIELDS)
+        self.open_points = PointTable(path, FIELDS)
         self._lock = UNLOCKED
         self._watcher = Watcher()
         try:
             self._drop_copies()
         except BaseException:
-            self.waiting.close()
+            self.open_points.close()
             raise
 
     def watch(self, lock: AbstractContextManager[object], watcher: Watcher) -> None:
@@ -89,20 +90,20 @@ class BundleSightings:
     def put(self, points: Sequence[Point]) -> None:
         """Insert or replace sightings; those that all have a vessel, or none, all or none."""
         owned = [one for one in points if one.payload.get(payloads.VESSEL_ID)]
-        waiting = [one for one in points if not one.payload.get(payloads.VESSEL_ID)]
+        open_ones = [one for one in points if not one.payload.get(payloads.VESSEL_ID)]
         self._watcher.make_room(len(points))
         with self._watcher.changing([one.id for one in points]):
-            self.waiting.put(waiting)
+            self.open_points.put(open_ones)
             with self._lock:
                 if owned:
                     self.shard.apply(upsert(owned))
-                left = self.shard.discard([one.id for one in waiting])
+                left = self.shard.discard([one.id for one in open_ones])
                 self._watcher.put(points)
             if owned or left:
                 self.shard.sync()
-            self.waiting.delete([one.id for one in owned])
+            self.open_points.delete([one.id for one in owned])
 
-    def give(self, ids: Collection[UUID], owner: Payload) -> None:
+    def set_owner(self, ids: Collection[UUID], owner: Payload) -> None:
         """Set the fields of the owner of those of these sightings that exist."""
         with self._lock:
             rows = self.fetch_with_vectors(ids)
@@ -110,7 +111,7 @@ class BundleSightings:
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
         with self._watcher.changing(ids):
-            self.waiting.delete(ids, where)
+            self.open_points.delete(ids, where)
             with self._lock:
                 gone = self.shard.discard(ids, where)
                 self._watcher.delete(ids)
@@ -121,42 +122,42 @@ class BundleSightings:
         """Set fields other than that of the vessel."""
         with self._lock:
             self.shard.set_fields(ids, fields)
-        self.waiting.set_fields(ids, fields)
+        self.open_points.set_fields(ids, fields)
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
-        return list((self.waiting.fetch(ids) | self.shard.fetch(ids)).values())
+        return list((self.open_points.fetch(ids) | self.shard.fetch(ids)).values())
 
     def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
         """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
         owned = self.shard.fetch_with_vectors(ids)
         others = {*ids} - {i for i, _, _ in owned}
-        return [*owned, *self.waiting.fetch_with_vectors(others)]
+        return [*owned, *self.open_points.fetch_with_vectors(others)]
 
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
     ) -> Iterator[tuple[UUID, Payload]]:
         yield from self.shard.scan(where, fields)
-        yield from self.waiting.scan(where, fields)
+        yield from self.open_points.scan(where, fields)
 
     def scan_with_vectors(self, where: Condition) -> Iterator[EmbeddedPoint]:
         yield from self.shard.scan_with_vectors(where)
-        yield from self.waiting.scan_with_vectors(where)
+        yield from self.open_points.scan_with_vectors(where)
 
     def count(self, where: Condition) -> int:
-        return self.shard.count(where) + self.waiting.count(where)
+        return self.shard.count(where) + self.open_points.count(where)
 
     def ping(self) -> None:
         """Raise the error that a change would raise now."""
         with self._lock:
             self.shard.ping()
-        self.waiting.ping()
+        self.open_points.ping()
 
     def close(self) -> None:
         """Close both."""
-        self.waiting.close()
+        self.open_points.close()
         self.shard.close()
 
     def _drop_copies(self) -> None:
-        ids = (i for i, _ in self.waiting.scan(fields=[payloads.MODALITY]))
+        ids = (i for i, _ in self.open_points.scan(fields=[payloads.MODALITY]))
         while some := list(islice(ids, BATCH)):
-            self.waiting.delete(self.shard.existing(some))
+            self.open_points.delete(self.shard.existing(some))

@@ -135,8 +135,8 @@ class SearchTables(Watcher):
         owned = self._sightings.shard.scan_with_vectors(SIGHTINGS_OF_VESSELS, sighting_table.FIELDS)
         for batch in _batches(owned):
             self.enrolled.put_sightings(batch, new=True)
-        waiting = self._sightings.waiting.scan_with_vectors(fields=open_table.FIELDS)
-        for batch in _batches(waiting):
+        open_rows = self._sightings.open_points.scan_with_vectors(fields=open_table.FIELDS)
+        for batch in _batches(open_rows):
             self.open.put(self._usable(batch), new=True)
         self._save()
 
