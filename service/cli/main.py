@@ -167,6 +167,9 @@ def embed(
         )
     for path, reason in embedded.refused:
         console(sys.stderr).print(f"refused {path}: {reason}", markup=False, soft_wrap=True)
+    for warning, (first, *others) in embedded.warned.items():
+        more = f" and {len(others)} more" if others else ""
+        console(sys.stderr).print(f"note {first}{more}: {warning}", markup=False, soft_wrap=True)
     write_embeddings(embedded, out)
     count, width = embedded.vectors.shape
     print(f"{count} embeddings of {width} dimensions in {out}, by bundle {embedder.bundle_id}")

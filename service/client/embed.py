@@ -1,6 +1,6 @@
 """Embed chip files without a service, into the vectors that a service would compare."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,14 @@ class EmbeddedFiles:
         vectors: float32 `[N, D]`, unit length, fused where the bundle fuses.
         modalities: `optical` or `sar`.
         refused: files that could not be used, with the reason.
+        warned: what was assumed or changed while reading, with the files of which it holds.
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
     modalities: tuple[Modality, ...]
     refused: tuple[tuple[Path, str], ...]
+    warned: Mapping[str, Sequence[Path]]
 
 
 def embed_files(
@@ -56,6 +58,7 @@ def embed_files(
     names: list[str] = []
     modalities: list[Modality] = []
     refused: list[tuple[Path, str]] = []
+    warned: dict[str, list[Path]] = {}
     vectors: list[NDArray[np.float32]] = [np.empty((0, embedder.width), dtype=np.float32)]
     for start in range(0, len(paths), BATCH_SIZE):
         batch: list[Chip] = []
@@ -69,10 +72,14 @@ def embed_files(
             names.append(path.name)
             modalities.append(chip.modality)
             batch.append(chip)
+            for warning in chip.warnings:
+                warned.setdefault(warning, []).append(path)
         if batch:
             vectors.append(np.stack([chip.vector for chip in embedder.embed_many(batch)]))  # [n, D]
         advance(len(files))
-    return EmbeddedFiles(tuple(names), np.concatenate(vectors), tuple(modalities), tuple(refused))
+    return EmbeddedFiles(
+        tuple(names), np.concatenate(vectors), tuple(modalities), tuple(refused), warned
+    )
 
 
 def write_embeddings(embedded: EmbeddedFiles, out: Path) -> None:

@@ -50,6 +50,16 @@ def test_rows_are_in_the_order_of_the_files(folder: Path) -> None:
     assert sum(done) == 4
 
 
+def test_what_was_assumed_is_said_once_for_all_files_of_which_it_holds(folder: Path) -> None:
+    files = expand_folders([folder])
+    warned = embed_files(LengthEmbedder(), files).warned
+    assert len(warned) == 2
+    for size, count in (("0.75", 1), ("1", 2)):
+        [paths] = [p for text, p in warned.items() if f": {size} m per pixel was assumed" in text]
+        assert len(paths) == count
+    assert embed_files(LengthEmbedder(), files, gsd_m=1.0).warned == {}
+
+
 def test_given_modality_and_gsd_take_precedence(folder: Path) -> None:
     chip = [folder / "0001_s1c1_RGB.png"]
     embedded = embed_files(LengthEmbedder(), chip, modality=Modality.OPTICAL, gsd_m=0.5)
