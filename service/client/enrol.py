@@ -34,7 +34,8 @@ class EnrolReport:
         created: vessels that this run registered.
         known: vessels that were registered before; missing chips were added.
         chips: chips that are enrolled after the run, sent by this or an earlier run.
-        warnings: what the service says of chips that it enrolled, after the vessel and the file.
+        warnings: what the service says of chips that it enrolled, each sentence once, after the
+            vessel and the file of the first chip and the number of others.
         stopped: whether the run was interrupted before everything was sent.
     """
 
@@ -70,6 +71,7 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
     labels = {str(vessel.id): vessel.label for vessel in fleet.vessels}
     created: set[UUID] = set()
     refused: dict[tuple[str, str, str], list[str]] = {}
+    warned: dict[str, list[str]] = {}
     started = time.monotonic()
 
     def refuse(vessel_id: object, file: str, error: ClientError) -> None:
@@ -86,12 +88,16 @@ def enrol_fleet(client: Client, fleet: Fleet, *, advance: Advance = lambda _: No
             elif response is not None and response.vessel_id is not None:
                 report.chips += 1
                 of = f"{labels[str(result.chip.vessel_id)]} ({result.chip.chip.name})"
-                report.warnings += [f"{of}: {warning}" for warning in response.warnings]
+                for warning in response.warnings:
+                    warned.setdefault(warning, []).append(of)
                 report.enrolled.add(response.vessel_id)
                 created |= {response.vessel_id} if response.created else set()
                 advance(1)
     except KeyboardInterrupt:
         report.stopped = True
+    for warning, (first, *others) in warned.items():
+        more = f" and {len(others)} more" if others else ""
+        report.warnings.append(f"{first}{more}: {warning}")
     report.created, report.known = len(created), len(report.enrolled - created)
     report.refused = sorted(
         (Refusal(one[0], tuple(files), *one[1:]) for one, files in refused.items()),

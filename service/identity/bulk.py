@@ -57,7 +57,8 @@ class BulkOutcome:
     Attributes:
         sighting: the sighting that the vessel has of it; None when it was refused.
         warnings: stated facts that were not used, what is bad about the chip, other vessels that
-            have it too, and, with the first chip of its vessel, that the vessel had been deleted.
+            have it too, what was assumed while it was read, and, with the first chip of its vessel,
+            that the vessel had been deleted.
     """
 
     number: int
@@ -247,7 +248,13 @@ def _stored(part: _Part) -> Iterator[BulkOutcome]:
         if done is None or digest is None:
             yield BulkOutcome(chip.number, problem=problems.get(chip.number, failure))
             continue
-        warnings = (*notes, *done.stored.warnings.get(digest, ()))
-        yield BulkOutcome(chip.number, sightings[digest], digest in added, done.created, warnings)
+        sighting, is_new = sightings[digest], digest in added
+        said = (
+            *notes,
+            *done.stored.warnings.get(digest, ()),
+            *(sighting.warnings if is_new else ()),
+        )
+        warnings = tuple(dict.fromkeys(said))
+        yield BulkOutcome(chip.number, sighting, is_new, done.created, warnings)
         notes = ()
         added.discard(digest)

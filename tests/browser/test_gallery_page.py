@@ -284,7 +284,8 @@ def test_a_csv_is_imported_and_what_was_refused_is_listed(
     dialog.get_by_role("button", name="Import", exact=True).click()
     expect(dialog).to_contain_text("2 vessels with 2 chips imported, 4 refused.")
     warned = dialog.locator("table").filter(has_text="look at these").locator("tbody tr")
-    expect(warned.filter(has_text=known.name)).to_contain_text("is enrolled for vessel")
+    expect(warned.filter(has_text=known.name).first).to_contain_text("is enrolled for vessel")
+    expect(warned.filter(has_text=first.name)).to_contain_text("0.75 m per pixel was assumed")
     expect(dialog.locator("tbody tr").filter(has_text="broken.png")).to_contain_text("PNG")
     with page.expect_download() as download:
         dialog.get_by_role("button", name="Save this list as CSV").first.click()

@@ -26,7 +26,7 @@ from service.client.fleet.vessels import Fleet, vessel_id
 from service.client.match import QueryChip, match_files
 from service.client.remote.client import Client
 from service.client.tables import VERDICT_SHORT, candidate_cell, console, progress_bar, show_report
-from service.contract.chip import Modality
+from service.contract.chip import DEFAULT_GSD_M, Modality
 
 SHIPPED_FLEET = (Path(__file__).parents[2] / "shipped" / "fleet").resolve()
 SHIPPED_NAME = "simulated-demo-fleet"
@@ -98,7 +98,8 @@ def _read(options: DemoOptions) -> tuple[HossFolder, Fleet, list[NamedChip]]:
     queries = [chip for chip in folder.chips if chip.name.modality is Modality.SAR]
     if not queries:
         raise SourceError(f"{options.chips} holds no SAR chips to identify (named …_SAR.tif)")
-    fleet = folder.fleet({Modality.OPTICAL})
+    gsd_m = DEFAULT_GSD_M[Modality.OPTICAL] if options.chips is None else None  # rendered so
+    fleet = folder.fleet({Modality.OPTICAL}, gsd_m)
     return folder, invent_voyages(fleet) if options.chips is None else fleet, queries
 
 

@@ -96,6 +96,8 @@ def test_warnings_of_the_service_name_the_vessel_and_the_file(tmp_path: Path) ->
     report = enrol(service, fleet_of(tmp_path, a=["1"]))
     assert report.warnings == ["SHIP a (a_0.tif): one of the vessels is wrong"]
     assert report.document()["warnings"] == report.warnings
+    report = enrol(service, fleet_of(tmp_path, b=["2", "3"], c=["4"]))
+    assert report.warnings == ["SHIP b (b_0.tif) and 2 more: one of the vessels is wrong"]
 
 
 def test_a_refused_chip_does_not_exclude_the_others(tmp_path: Path) -> None:

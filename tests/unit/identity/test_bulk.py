@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from service.access.caller import Caller, called_by
-from service.contract.chip import Chip
+from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
 from service.contract.errors import UnsupportedFormatError
 from service.contract.framing.apply import FramedChip
@@ -19,7 +20,7 @@ from service.identity.enrol import NewVessel
 from service.identity.errors import ConflictError, NotFoundError, StoreFullError
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.records.vessels import Vessel
-from service.identity.uploads import ChipUpload
+from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.fakes.audit import FakeAuditLog
 from tests.support.fakes.chips import FakeChipStore
 from tests.support.fakes.decoder import LocalDecoder
@@ -114,8 +115,18 @@ def test_one_chip_under_two_names_is_stored_once(use_cases: UseCases) -> None:
 def test_warnings_belong_to_their_chips(use_cases: UseCases) -> None:
     use_cases.enrolment.enrol(STAR, [optical(1)])
     done = enrol(use_cases, (TWIN, optical(1)), (TWIN, optical(2)))
-    assert "enrolled for vessel" in done[1].warnings[-1]
+    assert "enrolled for vessel" in done[1].warnings[0]
     assert not any("enrolled for vessel" in text for text in done[2].warnings)
+
+
+def test_what_was_assumed_of_a_chip_is_said_when_it_is_enrolled(use_cases: UseCases) -> None:
+    stated = replace(optical(2), metadata=ChipMetadata(modality=Modality.OPTICAL, gsd_m=0.75))
+    done = enrol(use_cases, (STAR, optical(1)), (STAR, stated))
+    [assumed] = done[1].warnings
+    assert "0.75 m per pixel was assumed" in assumed
+    assert done[2].warnings == ()
+    again = enrol(use_cases, (STAR, optical(1)))
+    assert again[1].warnings == ()
 
 
 def test_a_deleted_vessel_that_is_registered_anew_is_named_once(use_cases: UseCases) -> None:
@@ -123,7 +134,7 @@ def test_a_deleted_vessel_that_is_registered_anew_is_named_once(use_cases: UseCa
     use_cases.curation.delete(UUID(int=7))
     done = enrol(use_cases, (TWIN, optical(2)), (TWIN, optical(3)))
     assert "was deleted on" in done[1].warnings[0]
-    assert done[2].warnings == ()
+    assert not any("was deleted on" in text for text in done[2].warnings)
 
 
 def test_a_vessel_of_many_chips_is_acknowledged_in_parts(
