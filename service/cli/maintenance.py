@@ -267,7 +267,7 @@ def _read_heads(path: Path) -> "dict[str, Head]":
     from service.storage.audit.chain import Head
 
     try:
-        heads = json.loads(path.read_text())["heads"]
+        heads = json.loads(path.read_bytes())["heads"]
         return {name: Head(int(head["seq"]), str(head["hash"])) for name, head in heads.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         fail(f"{path} is not the output of `audit verify --json`: {error!r}", USAGE)

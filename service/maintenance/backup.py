@@ -97,7 +97,7 @@ def _write(stores: BackupStores, folder: Path, now: datetime, advance: Progress)
         _write_sightings(stores.archive, bundle, folder / "sightings" / f"{bundle}.all")
     vessels = {v.id: v for v in stores.archive.vessels() if v.created_at <= now}
     deleted = _sightings_deleted_meanwhile(stores.archive, folder, bundles)
-    with (folder / "vessels.jsonl").open("w") as file:
+    with (folder / "vessels.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(vessel.model_dump_json() + "\n" for vessel in vessels.values())
     counts.vessels = len(vessels)
     copied: set[str] = set()
@@ -126,7 +126,10 @@ def _sighting_ids(folder: Path, bundles: Collection[str], suffix: str) -> set[UU
 
 
 def _write_sightings(archive: GalleryArchive, bundle: str, path: Path) -> None:
-    with path.open("w") as records, path.with_suffix(".vectors").open("wb") as vectors:
+    with (
+        path.open("w", encoding="utf-8") as records,
+        path.with_suffix(".vectors").open("wb") as vectors,
+    ):
         for one in archive.sightings(bundle):
             records.write(one.sighting.model_dump_json() + "\n")
             vectors.write(one.vector.astype("<f4").tobytes())
@@ -183,7 +186,7 @@ def _filter(
     count, stem = 0, path.with_suffix("")
     with (
         path.with_suffix(".vectors").open("rb") as old,
-        Path(f"{stem}.jsonl").open("w") as records,
+        Path(f"{stem}.jsonl").open("w", encoding="utf-8") as records,
         Path(f"{stem}.f32").open("wb") as vectors,
     ):
         for sighting in read_records(path):

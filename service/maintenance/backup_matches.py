@@ -38,7 +38,7 @@ def write_matches(
     def exists(sighting_id: UUID) -> bool:
         return any(archive.get_sightings(bundle, [sighting_id]) for bundle in bundles)
 
-    with (folder / MATCHES).open("w") as file:
+    with (folder / MATCHES).open("w", encoding="utf-8") as file:
         for record in matches.all():
             if any(one not in sightings and exists(one) for one in record.match.sighting_ids):
                 continue
@@ -83,6 +83,6 @@ def _mark_latest_unsettled(records: Collection[MatchRecord]) -> Iterator[MatchRe
 
 
 def _read(folder: Path) -> Iterator[MatchRecord]:
-    with (folder / MATCHES).open() as file:
+    with (folder / MATCHES).open(encoding="utf-8") as file:
         for line in file:
             yield MatchRecord.from_record(line)

@@ -14,8 +14,12 @@ from tests.support.processes.service_process import running_service
 from tests.support.training.second_bundle import second_bundle
 
 
+OTHER_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+"""One whose encoding of files is not UTF-8."""
+
+
 def enrol(api: httpx.Client, seed: int) -> None:
-    vessel = json.dumps({"name": f"VESSEL {seed}"})
+    vessel = json.dumps({"name": f"VESSEL {seed} ΩÅ"})
     answer = api.post(
         "/gallery", data={"vessel": vessel}, files=[("chips", ("chip.png", optical_png(seed)))]
     )
@@ -50,7 +54,7 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     heads = tmp_path / "heads.json"
     heads.write_text(json.dumps(while_running))
 
-    counts = crossfix(data, "backup", str(tmp_path / "backup"))
+    counts = crossfix(data, "backup", str(tmp_path / "backup"), settings=OTHER_LOCALE)
     assert (counts["vessels"], counts["chips"]) == (3, 4)
     moved = crossfix(data, "reembed", "--to", str(second.path))
     assert (moved["embedded"], moved["left"], moved["serving"]) == (4, 0, True)
@@ -70,12 +74,13 @@ def test_a_gallery_is_audited_backed_up_moved_and_restored(tmp_path: Path) -> No
     assert crossfix(data, "audit", "verify", "--heads", str(heads))["sound"]
 
     elsewhere = tmp_path / "elsewhere"
-    assert crossfix(elsewhere / "data", "restore", str(tmp_path / "backup")) == counts
+    backup = str(tmp_path / "backup")
+    assert crossfix(elsewhere / "data", "restore", backup, settings=OTHER_LOCALE) == counts
     with running_service(elsewhere) as service, service.client() as api:
         again = match(api)
     assert again["candidates"] == first["candidates"]
 
     entries = next((data / "audit").iterdir()) / f"{1:020d}.jsonl"
-    entries.write_text(entries.read_text().replace("VESSEL 1", "VESSEL 9"))
+    entries.write_bytes(entries.read_bytes().replace(b"VESSEL 1", b"VESSEL 9"))
     report = crossfix(data, "audit", "verify", status=1)
     assert report["findings"][0]["line"] == 5
