@@ -13,7 +13,6 @@ from tests.support.processes.command import crossfix
 from tests.support.processes.service_process import running_service
 from tests.support.training.second_bundle import second_bundle
 
-
 OTHER_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 """One whose encoding of files is not UTF-8."""
 
