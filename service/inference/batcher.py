@@ -235,8 +235,14 @@ class BatchedEmbedder:
         """
         return self._await(self._lanes[chip.modality].submit(chip))
 
-    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+    def embed_all(
+        self, chips: Sequence[Chip], meanwhile: Callable[[], None] | None = None
+    ) -> list[EmbeddedChip]:
         """Embed chips in order; those of one sensor are queued together.
+
+        Args:
+            chips: of any sensors.
+            meanwhile: called when all chips are queued, while the models work.
 
         Raises:
             OverloadedError, ValueError: see `embed`.
@@ -247,6 +253,8 @@ class BatchedEmbedder:
             if places:
                 queued = lane.submit_all([chips[place] for place in places])
                 futures |= zip(places, queued, strict=True)
+        if meanwhile is not None:
+            meanwhile()
         return [self._await(futures[place]) for place in range(len(chips))]
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 
 from pydantic import Field
 
@@ -25,7 +26,8 @@ from service.identity.evidence.decision import (
 )
 from service.identity.evidence.several_chips import join, require_different
 from service.identity.evidence.wording import Ranking, nothing_compared
-from service.identity.matching.recording import WARNINGS, MatchRecorder, Unstored
+from service.identity.matching.recording import WARNINGS, EarlyChip, MatchRecorder, Unstored
+from service.identity.original_chips import delete_unused_when_full
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.base import Line, Record, Text
 from service.identity.records.match_records import (
@@ -172,8 +174,11 @@ class Matcher(UseCase):
             StoreUnavailableError, StoreFullError: the gallery or the audit log failed; nothing was
                 acknowledged. If only the storing of the match fails, it is answered.
         """
-        asked = self.ask(upload, options, more=more)
-        return self.answer(asked, self.judge(asked, asked.ranking))
+        early = EarlyChip(self._chips, upload.data)
+        alone = options.store and not more
+        with delete_unused_when_full(self._gallery, self._chips, [upload.digest]):
+            asked = self.ask(upload, options, more=more, meanwhile=early.store if alone else None)
+            return self.answer(asked, self.judge(asked, asked.ranking), early=early)
 
     def ask_again(
         self,
@@ -204,10 +209,11 @@ class Matcher(UseCase):
         options: MatchOptions,
         stored: Sighting | None = None,
         more: Sequence[ChipUpload] = (),
+        meanwhile: Callable[[], None] | None = None,
     ) -> RankedQuery:
         """Rank the vessels that the chip may show, without a verdict; nothing is stored.
 
-        `stored` is the sighting of a chip that was sent before; None makes a new one.
+        `stored` is the sighting of a chip sent before. `meanwhile` is called while the models work.
 
         Sightings of the same and of the other sensor type are searched separately, because their
         similarities cannot be compared. Copies of the chip itself are left out. A vessel is ranked
@@ -218,7 +224,8 @@ class Matcher(UseCase):
         uploads = (upload, *more)
         require_different([one.digest for one in uploads])
         half_turns = HalfTurns.OPEN if more else self._half_turns
-        embedded = [self._uploads.embed(one, half_turns) for one in uploads]
+        embed_all = partial(self._uploads.embedder.embed_all, meanwhile=meanwhile)
+        embedded = [self._uploads.embed(one, half_turns, embed_all) for one in uploads]
         queries = [
             self._uploads.sighting(one, vessel_id=None)
             if stored is None
@@ -282,6 +289,7 @@ class Matcher(UseCase):
         judgement: JudgedRanking,
         scene: SceneShare | None = None,
         found_by: Finding | None = None,
+        early: EarlyChip | None = None,
     ) -> MatchResult:
         """Check what is shown, write the audit entry, and store the chip and the match.
 
@@ -325,7 +333,7 @@ class Matcher(UseCase):
             else:
                 files = [one.data for one in asked.uploads]
                 chips = list(zip(files, asked.queries, strict=True))
-                unstored = self._recorder.record(AnsweredMatch(chips, record))
+                unstored = self._recorder.record(AnsweredMatch(chips, record), early)
         if unstored is not None:
             query = match.query.with_warnings((WARNINGS[unstored],))
             match = match.model_copy(update={"stored": False, "query": query})

@@ -1,10 +1,11 @@
 """Store an answered match, or put it into the outbox until it can be stored.
 
-A match that was found is answered, even if it cannot be stored now. Order of writes: the audit
-entry (by the caller), the chip, then sighting and match record, so that every match with a record
-is in the audit log. Sighting and record may be written at the same time: a match of which only one
-was written was not acknowledged as stored, and writing both again changes nothing. Matches that are
-answered at the same time share their writes.
+A match that was found is answered, even if it cannot be stored now. Order of writes: the chip,
+while it is embedded if it is the only one; the audit entry (by the caller), so that every match
+with a record is in the audit log; then sighting and match record. These two may be written at the
+same time: a match of which only one was written was not acknowledged as stored, and writing both
+again changes nothing. Matches that are answered at the same time share their writes. A chip whose
+request fails has no sighting: it is deleted if the disk is full, else `crossfix sweep` deletes it.
 """
 
 import logging
@@ -17,6 +18,7 @@ from service.contract.errors import CrossfixError
 from service.identity.context import Context, UseCase
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.original_chips import delete_unused_when_full, restore_missing_chip
+from service.identity.ports.chips import ChipStore
 from service.identity.ports.outbox import AnsweredMatch
 from service.identity.records.sightings import EmbeddedSighting
 from service.identity.stage_timing import measured
@@ -41,10 +43,36 @@ WARNINGS = {
 
 
 @dataclass(slots=True)
+class EarlyChip:
+    """A chip that is stored before its match is known.
+
+    Attributes:
+        chips: the store.
+        data: the chip.
+        is_stored: whether it is.
+        error: why it could not be.
+    """
+
+    chips: ChipStore
+    data: bytes
+    is_stored: bool = False
+    error: StoreUnavailableError | StoreFullError | None = None
+
+    def store(self) -> None:
+        """Store the chip, or note why it cannot be."""
+        try:
+            self.chips.put(self.data)
+            self.is_stored = True
+        except (StoreUnavailableError, StoreFullError) as error:
+            self.error = error
+
+
+@dataclass(slots=True)
 class _Waiting:
     """A match that waits to be stored, and why it is not, until it is."""
 
     match: AnsweredMatch
+    chips_stored: bool
     done: bool = False
     error: Exception | None = field(
         default_factory=lambda: StoreUnavailableError("storing the match was interrupted")
@@ -60,11 +88,16 @@ class MatchRecorder(UseCase):
         self._uploads = uploads
         self._waiting = deque[_Waiting]()
 
-    def record(self, match: AnsweredMatch) -> Unstored | None:
-        """Store a match, or put it into the outbox; return None when it is stored."""
+    def record(self, match: AnsweredMatch, early: EarlyChip | None = None) -> Unstored | None:
+        """Store a match, or put it into the outbox; return None when it is stored.
+
+        `early` is its chip, if it has only one.
+        """
+        if early is not None and early.error is not None:
+            return self._put_into_outbox(match, early.error)
         try:
             with measured("store", self._measure):
-                self._store(match)
+                self._store(match, early is not None and early.is_stored)
         except (StoreUnavailableError, StoreFullError) as error:
             return self._put_into_outbox(match, error)
         return None
@@ -84,9 +117,9 @@ class MatchRecorder(UseCase):
                 break
         return stored
 
-    def _store(self, match: AnsweredMatch) -> None:
+    def _store(self, match: AnsweredMatch, chips_stored: bool) -> None:
         """Store a match, and with it those of other threads that wait to write, too."""
-        own = _Waiting(match)
+        own = _Waiting(match, chips_stored)
         self._waiting.append(own)
         with self._write_lock:
             if not own.done:
@@ -98,7 +131,7 @@ class MatchRecorder(UseCase):
         """Store matches in one write; one by one if that fails other than by a lost store."""
         error: Exception | None = None
         try:
-            self._write([one.match for one in group])
+            self._write(group)
         except Exception as failure:
             error = failure
         if error is None or len(group) == 1 or isinstance(error, StoreUnavailableError):
@@ -106,18 +139,21 @@ class MatchRecorder(UseCase):
                 one.done, one.error = True, error
         else:
             for one in group:
+                one.chips_stored = False  # a chip that no sighting uses yet may have been deleted
                 self._store_together([one])
 
-    def _write(self, matches: Sequence[AnsweredMatch]) -> None:
-        chips = [chip for match in matches for chip in match.chips]
+    def _write(self, group: "Sequence[_Waiting]") -> None:
+        chips = [chip for one in group for chip in one.match.chips]
         # The same chip may have been sent with the same facts at the same time.
         sightings = list({one.sighting.id: one for _, one in chips}.values())
         files = {one.sighting.chip_sha256: data for data, one in chips}
         with delete_unused_when_full(self._gallery, self._chips, files):
-            self._chips.put_all(files.values())
+            self._chips.put_all(
+                {data for one in group if not one.chips_stored for data, _ in one.match.chips}
+            )
             self._write_all(
                 lambda: self._gallery.put_open_sightings(sightings),
-                lambda: self._matches.put(*(match.record for match in matches)),
+                lambda: self._matches.put(*(one.match.record for one in group)),
             )
             for digest, data in files.items():
                 restore_missing_chip(self._chips, digest, data)
@@ -134,7 +170,7 @@ class MatchRecorder(UseCase):
     def _record_one_waiting(self, match: AnsweredMatch) -> None:
         chips = [(chip, self._of_this_bundle(chip, one)) for chip, one in match.chips]
         if self._matches.get(match.record.id) is None:
-            self._store(replace(match, chips=chips))
+            self._store(replace(match, chips=chips), chips_stored=False)
             return
         # The record was written at once, and may have been judged since.
         with self._write_lock:

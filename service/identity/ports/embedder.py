@@ -1,6 +1,6 @@
 """The port of the models that embed chips."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,8 +20,13 @@ class ChipEmbedder(Protocol):
     def embed(self, chip: Chip) -> EmbeddedChip:
         """Embed a chip; raise OverloadedError when too many chips are waiting."""
 
-    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
-        """Embed chips in order, in as few batches as may be; see `embed`."""
+    def embed_all(
+        self, chips: Sequence[Chip], meanwhile: Callable[[], None] | None = None
+    ) -> list[EmbeddedChip]:
+        """Embed chips in order, in as few batches as may be; see `embed`.
+
+        Calls `meanwhile` once no queue is too full for the chips, before it waits for the models.
+        """
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return pseudo-SAR images of an optical chip: uint8 `[K, h, w]`.

@@ -1,6 +1,6 @@
 """A `ChipEmbedder` without a model: the sum of the upper pixels seeds the vector."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,11 @@ class FakeEmbedder:
         vector = np.random.default_rng(seed).normal(size=WIDTH).astype(np.float32)
         return EmbeddedChip(l2_normalise(vector), {"encode": 1.0})
 
-    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+    def embed_all(
+        self, chips: Sequence[Chip], meanwhile: Callable[[], None] | None = None
+    ) -> list[EmbeddedChip]:
+        if meanwhile is not None:
+            meanwhile()
         return [self.embed(chip) for chip in chips]
 
     def busy_s(self) -> float:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -190,11 +190,13 @@ class Counting(FakeEmbedder):
         self.sizes: list[int] = []
         self.refused = refused
 
-    def embed_all(self, chips: Sequence[Chip]) -> list[EmbeddedChip]:
+    def embed_all(
+        self, chips: Sequence[Chip], meanwhile: Callable[[], None] | None = None
+    ) -> list[EmbeddedChip]:
         if self.refused in [chip.digest for chip in chips]:
             raise ValueError("the embedding is not finite")
         self.sizes.append(len(chips))
-        return super().embed_all(chips)
+        return super().embed_all(chips, meanwhile)
 
 
 class Together(LocalDecoder):

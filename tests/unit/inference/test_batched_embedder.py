@@ -44,6 +44,18 @@ def test_bundle_id_width_and_translation_are_those_of_the_embedder(make_bundle: 
     batched.close()
 
 
+@pytest.mark.parametrize("modality", list(Modality))
+def test_other_work_is_done_while_the_models_work(modality: Modality) -> None:
+    embedder = SlowOptical()
+    batched = BatchedEmbedder(embedder)
+    # The optical chip is not done before the other work is.
+    done = batched.embed_all(
+        [noise_chip(modality, 1), noise_chip(Modality.OPTICAL, 2)], embedder.released.set
+    )
+    assert len(done) == 2
+    batched.close()
+
+
 class SlowOptical(Embedder):
     """Embeds SAR chips at once; optical chips and translations wait for the event `released`."""
 

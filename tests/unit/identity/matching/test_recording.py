@@ -1,7 +1,7 @@
 """A match that was found is answered: what becomes of it when it cannot be stored."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,9 @@ from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.matching.match import Matcher, MatchOptions, MatchResult
 from service.identity.matching.recording import WARNINGS, MatchRecorder, Unstored
 from service.identity.ports.outbox import Outbox
+from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import MatchRecord
+from service.identity.records.matches import Match
 from service.identity.uploads import ChipMetadata, ChipUpload
 from service.storage.local.outbox import FolderOutbox
 from tests.support.fakes.chips import FakeChipStore
@@ -130,6 +132,39 @@ def test_a_stored_match_has_no_warning(place: Place) -> None:
     assert result.match.stored is True
     assert place.is_stored(result)
     assert list(place.outbox.ids()) == []
+
+
+def test_the_chip_is_stored_once_and_before_the_audit_entry(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[bytes] = []
+    put, record = place.chips.put, place.matcher._trail.record_match
+
+    def noted(data: bytes) -> str:
+        stored.append(data)
+        return put(data)
+
+    def recorded(match: Match, options: Mapping[str, object]) -> AuditPosition:
+        assert stored == [sar(1).data]
+        return record(match, options)
+
+    monkeypatch.setattr(place.chips, "put", noted)
+    monkeypatch.setattr(place.matcher._trail, "record_match", recorded)
+    assert place.is_stored(place.match(sar(1)))
+    assert stored == [sar(1).data]
+    place.chips.delete(sar(1).digest)
+    assert place.is_stored(place.match(sar(1)))  # although the models have nothing to do
+
+
+def test_a_match_that_a_full_disk_refuses_leaves_no_chip(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        place.matcher._trail, "record_match", failing(StoreFullError("no room for the entry"))
+    )
+    with pytest.raises(StoreFullError, match="no room for the entry"):
+        place.match(sar(1))
+    assert not place.chips.data
 
 
 class Stored(FakeMatchStore):
