@@ -81,8 +81,8 @@ class PairObjective(TypedConfig):
     the weight of the auxiliary loss; it requires simulated data. With several processes each draws
     `pairs`, and InfoNCE contrasts the pairs of all of them.
 
-    The share `mined_share` are groups of ships that the present encoder takes for each other, from
-    step `mined_refresh_steps` on; they are searched again every so many steps.
+    The share `mined_share` are groups of ships that the present encoder takes for each other. They
+    are searched at the first step and again every `mined_refresh_steps`.
     """
 
     kind: Literal["pairs"]

@@ -28,8 +28,8 @@ Embeddings = NDArray[np.float32]
 class Miner:
     """Draws groups of ships that the encoder takes for each other.
 
-    At every `refresh_steps`-th step one optical and one SAR chip of each ship are embedded. Before
-    the first of these steps, groups are of ships at random.
+    At the first and at every `refresh_steps`-th step one optical and one SAR chip of each ship are
+    embedded.
 
     Args:
         batch: returns the batch of given rows of the training chips.
@@ -48,7 +48,7 @@ class Miner:
     ) -> None:
         self.batch, self.sampler, self.refresh_steps = batch, sampler, refresh_steps
         self.file, self.half = file, precision == "bfloat16"
-        self._step = 0
+        self._step: int | None = None
         self._embeddings: Embeddings | None = None
 
     def refresh(
@@ -74,11 +74,13 @@ class Miner:
         self._step = due
 
     def group(self, generator: np.random.Generator) -> Rows:
-        """Draw a ship; return it and the ships whose chips of the other sensor resemble it most."""
+        """Draw a ship; return it and the ships whose chips of the other sensor resemble it most.
+
+        `refresh` was called before.
+        """
+        assert self._embeddings is not None
         vessels = self.sampler.by_likeness
         count = min(GROUP, len(vessels))
-        if self._embeddings is None:
-            return vessels[generator.choice(len(vessels), count, replace=False)]
         ship, sensor = int(generator.integers(len(vessels))), int(generator.integers(2))
         similar = self._embeddings[1 - sensor] @ self._embeddings[sensor, ship]  # [V]
         nearest = np.argpartition(-similar, count - 1)[:count]
