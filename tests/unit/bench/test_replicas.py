@@ -33,8 +33,8 @@ def test_each_shared_process_limits_the_replicas() -> None:
     results = replace(Results.load(RESULTS), cores=2, replicas=(load, replace(load, replicas=2)))
     section = replicas_section(results)
     assert "2 cores answer at most 40 a second" in section
-    assert "| stand-in | 200 | 8.0 |" in section
-    assert "| Redis | 2,000 | 80.0 |" in section
+    assert "the stand-in for\n200 matches a second, or 8.0 replicas" in section
+    assert "Redis for 2,000, or 80.0" in section
 
 
 def test_a_wrong_answer_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
