@@ -1,10 +1,11 @@
 """Find the vessels that the chips of one image show, together: no vessel is there twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -26,6 +27,8 @@ from service.identity.records.matches import SceneShare
 from service.identity.records.sightings import Sighting
 from service.identity.uploads import ChipUpload
 
+T = TypeVar("T")
+R = TypeVar("R")
 WORKERS = 4
 MAX_GSD_RATIO, MAX_MINUTES_APART, MAX_NM_APART = 1.5, 10.0, 500.0
 """More between chips of one image is doubted; a wide swath of Sentinel-1 is 216 nm across."""
@@ -44,8 +47,8 @@ class SceneMatcher:
 
         Every chip is asked about alone first. Then one joint model, in which no vessel is shown by
         two chips and each chip may show none, gives each chip its probabilities. Matches are
-        stored one by one as `Matcher.match` stores them, after all chips were judged. Each answer
-        warns of facts by which the chips cannot be of one image.
+        stored as `Matcher.match` stores them, after all chips were judged, several at a time. Each
+        answer warns of facts by which the chips cannot be of one image.
 
         Raises:
             InvalidRequestError: a file was sent twice: one ship is in an image once.
@@ -55,23 +58,27 @@ class SceneMatcher:
         digests = [upload.digest for upload in uploads]
         if len(set(digests)) < len(digests):
             raise InvalidRequestError("a chip was sent twice; send each chip of the image once")
-        with ThreadPoolExecutor(WORKERS) as pool:
-            tasks = [
-                pool.submit(copy_context().run, self._matcher.ask, upload, options)
-                for upload in uploads
-            ]
-            asked = [task.result() for task in tasks]
+        asked = _each_at_once(lambda upload: self._matcher.ask(upload, options), uploads)
         doubts = _doubts_of_one_image([one.compared for one in asked])
         asked = [replace(one, warnings=(*doubts, *one.warnings)) for one in asked]
         scene_id = uuid4()
         rankings = joint_rankings([one.ranking for one in asked], asked[0].counts.vessels)
-        results = []
-        for one, ranking in zip(asked, rankings, strict=True):
+
+        def answer(chip: int) -> MatchResult:
+            one = asked[chip]
             alone = self._matcher.judge(one, one.ranking)
-            together = self._matcher.judge(one, ranking)
+            together = self._matcher.judge(one, rankings[chip])
             share = _share(scene_id, one, alone, together, asked, rankings)
-            results.append(self._matcher.answer(one, together, share))
-        return results
+            return self._matcher.answer(one, together, share)
+
+        return _each_at_once(answer, range(len(asked)))
+
+
+def _each_at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Call a function for each item in several threads; return the results in order."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        tasks = [pool.submit(copy_context().run, work, item) for item in items]
+        return [task.result() for task in tasks]
 
 
 def _doubts_of_one_image(chips: Sequence[Sighting]) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ def _with_probabilities(
     if not ranking.candidates:
         return ranking
     changed = [
-        replace(one, probability=float(joint[1 + columns[one.vessel.id]]))
+        RankedVessel(one.hit, one.evidence, one.voyage, float(joint[1 + columns[one.vessel.id]]))
         for one in ranking.candidates
     ]
     changed.sort(key=lambda one: (not can_have_sailed(one.voyage), -one.probability))
