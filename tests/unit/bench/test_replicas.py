@@ -13,7 +13,7 @@ from tests.support.processes.service_process import processor_s
 
 
 def test_each_number_of_replicas_answers_all_matches() -> None:
-    loads = measure_replicas((1, 2), requests=4, rounds=1)
+    loads = measure_replicas((1, 2), requests=16, rounds=1)
     assert [one.replicas for one in loads] == [1, 2]
     for one in loads:
         assert min(one.per_s, one.replica_ms, one.stand_in_ms, one.redis_ms, one.clients_ms) > 0
