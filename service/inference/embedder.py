@@ -71,6 +71,10 @@ class Embedder:
                     vectors[i] = fuse(vectors[i], features, self.manifest.fusion.alpha)
         return [EmbeddedChip(vector, timings) for vector in vectors]
 
+    def encode_many(self, chips: Sequence[Chip]) -> NDArray[np.float32]:
+        """Return the encoder's embeddings before any fusion: float32 `[N, D]`, unit rows."""
+        return self._encoder.encode([prepare(chip, self.manifest.preprocess) for chip in chips])
+
     def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
 

@@ -1,4 +1,4 @@
-"""The embedder of the evaluation gives the same embeddings as the service's."""
+"""The embedder of the evaluation keeps the embeddings before and after fusion apart."""
 
 import json
 from pathlib import Path
