@@ -1,10 +1,10 @@
-"""Measure what waiting sightings cost an enrolment.
+"""Measure what open sightings cost an enrolment.
 
 `python -m bench.waiting` runs two services, one with 100,000 simulated open sightings and one
 without, enrols the same vessels with one chip each in both, alternately, and prints the
 median milliseconds of `POST /gallery` and of the processor time that the service uses meanwhile,
 which other programs on the machine hardly change, and how much longer it takes where so many wait.
-The new chips are compared with the waiting ones when nobody enrols for a moment.
+The new chips are compared with the open ones when nobody enrols for a moment.
 """
 
 import itertools

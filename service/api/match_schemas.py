@@ -19,13 +19,14 @@ from service.identity.records.matches import Verdict
 from service.identity.review import MatchDetail
 
 STATE_HELP = (
-    "`asked` by a client, or `new`: the service asked again because a vessel got a chip; and no "
-    "analyst has decided since; `settled`: the match is judged, or its chip got a vessel otherwise"
+    "`asked` by a client, or `new`: the service matched the sighting again because a vessel got a "
+    "chip; and no analyst has decided since; `settled`: the match is judged, or its chip got a "
+    "vessel otherwise"
 )
 
 
 class FoundByOut(ResponseBody):
-    """The vessel and its new chip that made the service ask again about an open sighting."""
+    """The vessel and its new chip for which an open sighting was matched again."""
 
     vessel_id: UUID
     sighting_id: UUID
@@ -92,7 +93,7 @@ class MatchRecordOut(BaseMatchOut):
     standing: Standing
     state: MatchState = Field(description=STATE_HELP)
     found_by: FoundByOut | None = Field(
-        description="set when the service asked again by itself: the vessel and its new chip"
+        description="set when the service matched the sighting again: the vessel and its new chip"
     )
     audit: AuditPosition = Field(description="the entry of the match in the audit log")
     judgements: tuple[JudgementOut, ...] = Field(description="all judgements, the latest last")

@@ -1,4 +1,4 @@
-"""History, Waiting and About: what was asked is found again, with filters and an area."""
+"""History, Open sightings and About: what was asked is found again, with filters and an area."""
 
 import json
 import re

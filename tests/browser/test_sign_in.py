@@ -65,7 +65,7 @@ def test_a_key_is_asked_for_once_and_a_revoked_one_ends_the_session(
     assert key not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
     KeyFile(guarded.file).revoke(key_id, datetime.now(UTC))
     page.wait_for_timeout(1500)
-    page.get_by_role("link", name="Waiting").click()
+    page.get_by_role("link", name="Open sightings").click()
     expect(page.get_by_text("The session has ended")).to_be_visible()
 
 

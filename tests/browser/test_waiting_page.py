@@ -1,4 +1,4 @@
-"""The Waiting page: chips that may show one unknown ship become a vessel, or different ships."""
+"""The page Open sightings: a group becomes a vessel, or is marked as different ships."""
 
 import time
 from collections.abc import Iterator
@@ -75,9 +75,9 @@ def test_the_navigation_counts_new_hits_and_asks_seldom(
     desk.page.on("request", lambda one: asked.append(one.url))
     desk.page.clock.install()
     page = desk.open("#/about")
-    waiting = page.get_by_role("navigation").get_by_role("link", name="Waiting")
+    waiting = page.get_by_role("navigation").get_by_role("link", name="Open sightings")
     expect(page.locator(".card table").first).to_be_visible()
-    expect(waiting).to_have_text("Waiting")
+    expect(waiting).to_have_text("Open sightings")
     ask(api, "0013")
     enrol(api, "0013", 0)
     deadline = time.monotonic() + 60
@@ -85,9 +85,9 @@ def test_the_navigation_counts_new_hits_and_asks_seldom(
         assert time.monotonic() < deadline
         time.sleep(0.1)
     page.clock.run_for(25_000)
-    expect(waiting).to_have_text("Waiting")
+    expect(waiting).to_have_text("Open sightings")
     page.clock.run_for(25_000)
-    expect(waiting).to_have_text(f"Waiting {len(new)} new")
+    expect(waiting).to_have_text(f"Open sightings {len(new)} new")
     assert len([url for url in asked if "state=new" in url]) == 2
 
 

@@ -27,7 +27,7 @@ DIFFERENT_EXAMPLES: dict[str, Example] = {
 
 def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
     """Return the routes for sightings that wait for their vessel."""
-    router = strict_router("waiting", "/sightings/open")
+    router = strict_router("open sightings", "/sightings/open")
 
     @router.get("/groups", responses=documented(422, 503))
     def list_groups(

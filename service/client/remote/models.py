@@ -287,7 +287,7 @@ class AuditPosition(Body):
 
 
 class FoundBy(Body):
-    """The vessel and its new chip that made the service ask again about an open sighting."""
+    """The vessel and its new chip for which an open sighting was matched again."""
 
     vessel_id: UUID
     sighting_id: UUID

@@ -28,7 +28,7 @@ function useTheme() {
   return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
-/** The number of matches in which something new was found, e.g. "3" or "20+"; null if there are none. */
+/** The number of new matches, e.g. "3" or "20+"; null if there are none. */
 function useNewHits(who) {
   const [count, setCount] = useState(null);
   const signedIn = Boolean(who?.name);

@@ -85,7 +85,7 @@ async function matchFiles(files) {
   await ask(rows);
 }
 
-/** Ask again about a refused chip, with those that it was sent together with. */
+/** Send a refused chip again, with those that it was sent together with. */
 const askAgain = (row) => ask(row.how === "each" ? [row] : dropped.get().filter((one) => one.batch === row.batch));
 const dismiss = (row) => dropped.set((old) => old.filter((one) => one.key !== row.key));
 

@@ -1,5 +1,5 @@
-// The Waiting page: chips that may show one unknown ship, matches that nobody has judged yet, and
-// those for which something new was found.
+// The page Open sightings: groups that may show one unknown ship, matches that nobody has judged yet, and
+// new matches.
 import { html, useLoaded, addressOf } from "./lib.js";
 import { get } from "./api.js";
 import { Fault, Loading } from "./ui.js";

@@ -4,7 +4,7 @@ The write that stores an open sighting marks it, so that the marks are a durable
 background, each marked sighting is matched with those before it that are most similar to it, as a
 query is with the vessels of a gallery: each group, and each sighting without one, counts as one
 ship with its most similar sighting, and the probabilities of all of them and of "none" sum to 1. So
-a group of many waiting sightings needs more evidence than one of a few. The sighting joins the most
+a group of many open sightings needs more evidence than one of a few. The sighting joins the most
 probable group, or begins one with the most probable sighting, if that is more probable than not and
 if the sighting rather shows the ship of each member than another one. Groups are never joined by
 themselves, so that a chain of look-alikes does not become one ship. A sighting costs one search for

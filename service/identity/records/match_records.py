@@ -59,7 +59,7 @@ class AnsweringModel(Record):
 
 
 class Finding(Record):
-    """What made the service ask again about an open sighting: a chip that a vessel got since."""
+    """Why an open sighting was matched again: a chip that a vessel got since."""
 
     vessel_id: UUID
     sighting_id: UUID
@@ -68,8 +68,8 @@ class Finding(Record):
 class MatchState(StrEnum):
     """How a match came about, and whether an analyst has dealt with it.
 
-    `asked`: a client asked, `new`: the service asked again, because a vessel got a chip; and no
-    analyst has decided since. `settled`: the match is judged, or its sighting got a vessel by
+    `asked`: a client asked, `new`: the sighting was matched again, because a vessel got a chip; and
+    no analyst has decided since. `settled`: the match is judged, or its sighting got a vessel by
     another match.
     """
 
@@ -81,8 +81,8 @@ class MatchState(StrEnum):
 class MatchRecord(Record):
     """A match as it was answered, and all its judgements, the latest last.
 
-    `found_by` is set when the service asked again by itself, `overtaken` when the sighting got a
-    vessel by another match, `unannounced` while the match is to be sent to a webhook. `apart` are
+    `found_by` is set when the service matched the sighting again, `overtaken` when the sighting got
+    a vessel by another match, `unannounced` while the match is to be sent to a webhook. `apart` are
     open sightings of which an analyst said that they show other ships than the query.
 
     `audit` is the place of the match in the audit log.

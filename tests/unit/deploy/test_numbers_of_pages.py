@@ -124,7 +124,7 @@ SAYINGS = {
         f"up to {MAX_CHIPS} chips with one answer",
         f"`CROSSFIX_SESSION_HOURS` ({SETTINGS.session_hours:g} by default)",
     ],
-    "waiting": [
+    "open-sightings": [
         f"among the {asking_again.SIMILAR} most similar of its sensor type",
         f"a probability of {percent(math.exp(asking_again.MIN_LOG_ODDS))} against",
         "half a second; a service that is never idle so long spends one second of every minute"
