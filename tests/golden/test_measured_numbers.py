@@ -40,6 +40,16 @@ def test_the_readme_shows_the_retrieval_of_the_bundle(dataset: str, protocol: st
     assert f"| {' | '.join(cells)} |" in README
 
 
+def test_the_first_lines_of_the_readme_say_how_good_it_is() -> None:
+    simulated, genuine = (METRICS[one, "S2O", "R1"] for one in (SIMULATED, GENUINE))
+    assert (
+        f"Of {simulated.queries:,} SAR chips of other simulated ships, {simulated.value:.0f} % find "
+        f"their ship first among {simulated.gallery:,} optical chips; of the {genuine.queries} "
+        f"genuine ones that are public, {genuine.value:.0f} % among {genuine.gallery} (95 % "
+        f"interval: {genuine.low:.0f} to {genuine.high:.0f} %)."
+    ) in README
+
+
 @pytest.mark.parametrize("protocol", WAYS)
 def test_the_readme_shows_how_look_alikes_are_told_apart(protocol: str) -> None:
     measured = METRICS[SIMULATED, protocol, "look-alikes R1"]
