@@ -43,9 +43,9 @@ def test_the_readme_shows_the_retrieval_of_the_bundle(dataset: str, protocol: st
 def test_the_first_lines_of_the_readme_say_how_good_it_is() -> None:
     simulated, genuine = (METRICS[one, "S2O", "R1"] for one in (SIMULATED, GENUINE))
     assert (
-        f"Of {simulated.queries:,} SAR chips of other simulated ships, {simulated.value:.0f} % find "
-        f"their ship first among {simulated.gallery:,} optical chips; of the {genuine.queries} "
-        f"genuine ones that are public, {genuine.value:.0f} % among {genuine.gallery} (95 % "
+        f"Of {simulated.queries:,} SAR chips of other simulated ships, {simulated.value:.0f} % "
+        f"find their ship first among {simulated.gallery:,} optical chips; of the "
+        f"{genuine.queries} genuine ones that are public, {genuine.value:.0f} % among {genuine.gallery} (95 % "
         f"interval: {genuine.low:.0f} to {genuine.high:.0f} %)."
     ) in README
 
