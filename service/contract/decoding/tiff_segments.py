@@ -7,7 +7,8 @@ import numpy as np
 
 from service.contract.decoding.picture_bounds import SPARE_BYTES, jpeg_header, require_bounded_scans
 from service.contract.decoding.raster import ChipLimits
-from service.contract.decoding.tiff_layout import HEADER_BYTES, TiffPage
+from service.contract.decoding.tiff_directories import HEADER_BYTES
+from service.contract.decoding.tiff_layout import TiffPage
 from service.contract.errors import CorruptChipError
 
 UNCOMPRESSED, JPEG, LZMA = 1, 7, 34925

@@ -11,7 +11,8 @@ import pytest
 from service.contract.chip import Modality
 from service.contract.decoding import tiff
 from service.contract.decoding.decode import decode_chip
-from service.contract.decoding.tiff_layout import MAX_SEGMENTS, read_full_page
+from service.contract.decoding.tiff_directories import MAX_PAGES, MAX_SEGMENTS
+from service.contract.decoding.tiff_layout import read_full_page
 from service.contract.errors import CorruptChipError, UnsupportedFormatError
 from tests.support.inputs.chip_files import raw_tiff, rgb_planes, sar_plane, tiff_bytes
 from tests.support.inputs.tiff_writer import Page, write_tiff
@@ -65,6 +66,58 @@ def with_inner_directory(page: Page, inner: Page, *, order: Literal["<", ">"], b
     entry = struct.pack(order + "HH", 330, 16 if big else 4) + struct.pack(word, 1)
     struct.pack_into(word, both, both.index(entry) + len(entry), inner_at)
     return bytes(both)
+
+
+def test_a_picture_in_a_nested_or_chained_inner_directory_is_rejected() -> None:
+    larger = sar_plane(80, 30)
+    for nested in (True, False):
+        data = three_directories(Page(FULL), Page(THUMBNAIL), Page(larger), nested=nested)
+        with pytest.raises(CorruptChipError, match=r"30 x 80 pixels as .* inner directory"):
+            decode_chip(data, gsd_m=1.0)
+        small = three_directories(Page(FULL), Page(THUMBNAIL), Page(THUMBNAIL), nested=nested)
+        np.testing.assert_array_equal(decode_chip(small, gsd_m=1.0).pixels, FULL)
+
+
+def test_inner_directories_that_name_each_other_are_read_once() -> None:
+    data = three_directories(Page(FULL), Page(THUMBNAIL), Page(THUMBNAIL), nested=True, circle=True)
+    np.testing.assert_array_equal(decode_chip(data, gsd_m=1.0).pixels, FULL)
+
+
+def test_more_inner_directories_than_make_sense_are_rejected() -> None:
+    data = bytearray(write_tiff([Page(FULL, extra=((330, 1),))]))
+    entry = data.index(struct.pack("<HHI", 330, 4, 1))
+    struct.pack_into("<II", data, entry + 4, MAX_PAGES + 1, len(data))
+    data += struct.pack(f"<{MAX_PAGES + 1}I", *range(8, 9 + MAX_PAGES))
+    with pytest.raises(UnsupportedFormatError, match=f"more than {MAX_PAGES} pages"):
+        decode_chip(bytes(data), gsd_m=1.0)
+
+
+def three_directories(
+    first: Page, second: Page, third: Page, *, nested: bool, circle: bool = False
+) -> bytes:
+    """A TIFF whose second page is an inner one of the first, and the third follows it.
+
+    Args:
+        nested: whether the third is an inner directory of the second, or the next in its chain.
+        circle: whether the third names the second as an inner one.
+    """
+    inner = (330, 1)
+    pages = [
+        replace(first, extra=(inner,)),
+        replace(second, extra=(inner,) if nested else ()),
+        replace(third, extra=(inner,) if circle else ()),
+    ]
+    data = bytearray(write_tiff(pages))
+    ends = [len(write_tiff(pages[:count])) - 4 for count in (1, 2)]
+    links = [struct.unpack_from("<I", data, end)[0] for end in ends]
+    named = links if nested else links[:1]
+    at = 0
+    for target in [*named, *links[:1] * circle]:
+        at = data.index(struct.pack("<HHI", 330, 4, 1), at) + 8
+        struct.pack_into("<I", data, at, target)
+    for end in ends if nested else ends[:1]:
+        struct.pack_into("<I", data, end, 0)
+    return bytes(data)
 
 
 @pytest.mark.parametrize(("order", "big"), WRITERS)
