@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality, Position
-from service.contract.decoding.geo import PixelGround, check_gsd, is_at_origin, pixel_ground
+from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality
+from service.contract.decoding.geo import GeoreferenceError, PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.picture import read_jpeg, read_png
@@ -25,8 +25,6 @@ MAX_PIXEL_ASPECT = 8.0
 GSD_DISAGREEMENT = 0.05
 MAX_SKEW_DEG = 10.0
 """A ship that is skewed more is measured more than about 10 % wrong."""
-NOWHERE_DEG = 0.01
-"""Chips of one kilometre that begin, end or have their centre at latitude 0, longitude 0."""
 
 
 def decode_chip(
@@ -67,9 +65,8 @@ def decode_chip(
     resolved, notes = resolve_modality(raster, modality)
     pixels, more = _pixels(raster, resolved, band)
     notes += more
-    ground = _ground(raster)
-    if raster.georeference is not None and ground is None:
-        notes.append("the GeoTIFF's position and pixel size are unusable and were ignored")
+    ground, more = _ground(raster)
+    notes += more
     if ground is not None and ground.is_mirrored:
         pixels, ground = np.ascontiguousarray(pixels[::-1]), ground.upside_down()
         notes.append("the GeoTIFF shows the ground mirrored: its rows were reversed")
@@ -78,10 +75,9 @@ def decode_chip(
         pixels, more = _square(pixels, ground, limits)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
-    if ground is not None and (nowhere := _nowhere(raster, ground.position)):
+    if ground is not None and ground.misplaced:
         notes.append(
-            f"the GeoTIFF lies at {nowhere}, which programs write where the position is unknown: "
-            "its position was ignored; send lat and lon"
+            f"the GeoTIFF lies {ground.misplaced}: its position was ignored; send lat and lon"
         )
         ground = None
     return Chip(
@@ -120,21 +116,16 @@ def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArr
     return optical_rgb(raster)
 
 
-def _nowhere(raster: Raster, position: Position) -> str:
-    """Return the place that means an unknown one; empty for other places."""
-    if max(abs(position.lat), abs(position.lon)) <= NOWHERE_DEG:
-        return "latitude 0, longitude 0"
-    _, height, width = raster.samples.shape
-    if raster.georeference is not None and is_at_origin(raster.georeference, width, height):
-        return "x 0, y 0 of its map"
-    return ""
-
-
-def _ground(raster: Raster) -> PixelGround | None:
+def _ground(raster: Raster) -> tuple[PixelGround | None, list[str]]:
     if raster.georeference is None:
-        return None
+        return None, []
     _, height, width = raster.samples.shape
-    return pixel_ground(raster.georeference, width=width, height=height)
+    try:
+        return pixel_ground(raster.georeference, width=width, height=height), []
+    except GeoreferenceError as error:
+        return None, [
+            f"the GeoTIFF's position and pixel size are unusable and were ignored: {error}"
+        ]
 
 
 def _chip_ground(

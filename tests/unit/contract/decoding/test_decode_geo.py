@@ -1,6 +1,7 @@
 """Ground sampling distance by parameter, GeoTIFF or default, in this order; and position."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from tests.support.inputs.chip_files import rgb_planes, sar_plane, tiff_bytes
 
+MARS = "+proj=longlat +a=3396190 +b=3376200"
 EQUATOR_DEGREE_M = math.pi * 6_378_137.0 / 180.0
 
 
@@ -180,18 +182,63 @@ def test_ground_control_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("crs", "transform"),
+    ("crs", "transform", "reason"),
     [
-        ("EPSG:32631", Affine(1, 0, 1e30, 0, -1, 1e30)),
-        ("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 1e8)),  # which lies 2.5 times around the Earth
-        ("EPSG:4326", Affine(1e-5, 0, 10, 0, -1e-5, 300)),
-        ("EPSG:32631", Affine(1, 1, 500_000, 1, 1, 5_000_000)),
+        ("EPSG:32631", Affine(1, 0, 1e30, 0, -1, 1e30), "no place on Earth"),
+        # 2.5 times around the Earth
+        ("EPSG:32631", Affine(1, 0, 500_000, 0, -1, 1e8), "outside its map"),
+        ("EPSG:4326", Affine(1e-5, 0, 50, 0, -1e-5, 120), "latitude of 120 .* may be exchanged"),
+        ("EPSG:32631", Affine(1, 1, 500_000, 1, 1, 5_000_000), "its transform"),
+        (
+            "+proj=longlat +a=3396190 +b=3376200",
+            Affine(1e-5, 0, 10, 0, -1e-5, 50),
+            "no place on Earth",
+        ),
     ],
 )
-def test_an_unusable_georeference_is_ignored_with_a_warning(crs: str, transform: Affine) -> None:
+def test_an_unusable_georeference_is_ignored_with_its_reason(
+    crs: str, transform: Affine, reason: str
+) -> None:
     chip = georeferenced_chip(crs, transform)
     assert (chip.gsd_m, chip.gsd_source, chip.position) == (1.0, "default", None)
-    assert any("unusable" in warning for warning in chip.warnings)
+    assert any(re.search(f"unusable.*{reason}", warning) for warning in chip.warnings)
+
+
+@pytest.mark.parametrize(
+    ("crs", "west", "north", "distance"),
+    [
+        ("EPSG:32631", 3_500_000, 5_500_000, r"3,000 km .* \(WGS 84 / UTM zone 31N\)"),
+        ("EPSG:32731", -250_000, 5_500_000, r"750 km .* \(WGS 84 / UTM zone 31S\)"),
+        ("EPSG:32631", 5_700_000, 500_000, "5,200 km"),  # northing and easting exchanged
+        ("+proj=tmerc +lon_0=10 +units=us-ft", 3_000_000, 15_000_000, "914 km .* its map:"),
+    ],
+)
+def test_a_position_far_outside_its_zone_is_ignored(
+    crs: str, west: float, north: float, distance: str
+) -> None:
+    """Its pixel size, which would be measured at the wrong place, is that of the map."""
+    chip = georeferenced_chip(crs, Affine(2, 0, west, 0, -2, north))
+    feet = 0.3048006096 if "us-ft" in crs else 1.0
+    assert (chip.position, chip.ground, chip.gsd_source) == (None, None, "geotiff")
+    assert chip.gsd_m == pytest.approx(2 * feet)
+    assert any(
+        re.search(f"lies {distance}.* its position was ignored", warning)
+        for warning in chip.warnings
+    )
+
+
+@pytest.mark.parametrize("west", [1_090_000, -140_000])
+def test_a_position_in_the_next_zone_is_used(west: float) -> None:
+    """Norway lies in one zone on its maps, up to 600 km from the central meridian."""
+    assert georeferenced_chip("EPSG:32633", Affine(2, 0, west, 0, -2, 7.8e6)).position is not None
+
+
+def test_degrees_in_a_map_in_metres_are_no_position() -> None:
+    chip = georeferenced_chip("EPSG:32631", Affine(2, 0, 12.5, 0, -2, 55.25))
+    assert (chip.position, chip.gsd_m) == (None, 2.0)
+    assert any("x 12.5, y 55.25 of a map" in warning for warning in chip.warnings)
+    local = georeferenced_chip("+proj=aeqd +lat_0=1.2 +lon_0=103.9", Affine(2, 0, 12, 0, -2, 55))
+    assert local.position is not None
 
 
 def test_a_pixel_size_without_a_map_system_is_ignored() -> None:
