@@ -45,8 +45,8 @@ def test_the_first_lines_of_the_readme_say_how_good_it_is() -> None:
     assert (
         f"Of {simulated.queries:,} SAR chips of other simulated ships, {simulated.value:.0f} % "
         f"find their ship first among {simulated.gallery:,} optical chips; of the "
-        f"{genuine.queries} genuine ones that are public, {genuine.value:.0f} % among {genuine.gallery} (95 % "
-        f"interval: {genuine.low:.0f} to {genuine.high:.0f} %)."
+        f"{genuine.queries} genuine ones that are public, {genuine.value:.0f} % among "
+        f"{genuine.gallery} (95 % interval: {genuine.low:.0f} to {genuine.high:.0f} %)."
     ) in README
 
 
