@@ -1,7 +1,7 @@
 """Compare models: the shipped encoder with the published one, precisions, batches, translation."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.errors import BundleError
-from service.contract.manifest import BridgeStepSpec, FusionSpec
+from service.contract.manifest import FusionSpec
 from service.contract.preprocess import prepare
 from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.inference.session import open_session
@@ -158,9 +158,9 @@ def with_sampler(bundle: Bundle, samples: int, steps: int, eta: float) -> Bundle
         raise BundleError(f"bundle {manifest.name} has no translator")
     schedule = BridgeSchedule(translator.times, translator.max_variance)
     table = coefficient_table(schedule, steps, eta)
-    step_specs = tuple(BridgeStepSpec(**asdict(step)) for step in table)
     fusion = FusionSpec(samples=samples, alpha=manifest.fusion.alpha or PUBLISHED_ALPHA)
-    changed = {"translator": translator.model_copy(update={"steps": step_specs}), "fusion": fusion}
+    resampled = translator.model_copy(update={"steps": tuple(table)})
+    changed = {"translator": resampled, "fusion": fusion}
     return replace(bundle, manifest=manifest.model_copy(update=changed))
 
 

@@ -29,7 +29,6 @@ from service.contract.bundle import Bundle, write_bundle
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.manifest import (
-    BridgeStepSpec,
     EncoderSpec,
     FusionSpec,
     GoldenSpec,
@@ -255,7 +254,7 @@ def _export_translator(
         channels=part.channels,
         times=part.times,
         max_variance=part.max_variance,
-        steps=tuple(BridgeStepSpec(t=s.t, a=s.a, b=s.b, c=s.c, s=s.s) for s in part.steps),
+        steps=tuple(part.steps),
     )
     return spec, parity
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from service.contract.bridge import BridgeStep
 from service.contract.weighing.base import ManifestPart
 from service.contract.weighing.specs import CalibrationSpec
 
@@ -122,16 +123,6 @@ class EncoderSpec(ManifestPart):
         return self
 
 
-class BridgeStepSpec(ManifestPart):
-    """One reverse step, see `service.contract.bridge.BridgeStep`."""
-
-    t: int
-    a: float
-    b: float
-    c: float
-    s: float
-
-
 class TranslatorSpec(ManifestPart):
     """The bridge U-Net: x_t `[N,C,h,w]`, condition `[N,3,h,w]`, t `[N]` -> grad `[N,C,h,w]`.
 
@@ -145,7 +136,7 @@ class TranslatorSpec(ManifestPart):
     channels: Literal[1, 3]
     times: int = Field(1000, ge=2)
     max_variance: float = Field(1.0, gt=0)
-    steps: tuple[BridgeStepSpec, ...] = Field(min_length=1)
+    steps: tuple[BridgeStep, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _times_descend(self) -> "TranslatorSpec":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.bridge import BridgeStep, reverse_bridge
+from service.contract.bridge import reverse_bridge
 from service.contract.errors import BundleError
 from service.contract.manifest import TranslatorSpec
 from service.contract.preprocess import Picture
@@ -39,7 +39,6 @@ class Translator:
         self._spec = spec
         self._samples = samples
         self._weights_id = weights_id
-        self._steps = [BridgeStep(**step.model_dump()) for step in spec.steps]
         x_t, condition, t = spec.graph.inputs
         self._names = (x_t.name, condition.name, t.name)
         self._time_type = np.dtype(t.dtype)
@@ -73,7 +72,7 @@ class Translator:
         def draw_noise() -> NDArray[np.float32]:
             return np.concatenate([g.standard_normal(shape, np.float32) for g in generators])
 
-        x0 = reverse_bridge(predict_grad, y, self._steps, draw_noise)
+        x0 = reverse_bridge(predict_grad, y, spec.steps, draw_noise)
         grey = pseudo_sar_picture(x0)  # [N * K, h, w]
         return grey.reshape(len(pictures), self._samples, spec.height, spec.width)
 

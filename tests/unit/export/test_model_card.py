@@ -8,8 +8,8 @@ from export.build_bundle import NO_CALIBRATION
 from export.model_card import CardFacts, model_card
 from export.to_onnx import encoder_graph_spec, translator_graph_spec
 from model_training.calibration.report import OPEN_SET, open_set_names
+from service.contract.bridge import BridgeStep
 from service.contract.manifest import (
-    BridgeStepSpec,
     EncoderSpec,
     FusionSpec,
     Metric,
@@ -31,7 +31,7 @@ TRANSLATOR = TranslatorSpec(
     height=128,
     width=32,
     channels=1,
-    steps=(BridgeStepSpec(t=999, a=1, b=0, c=0, s=0),),
+    steps=(BridgeStep(t=999, a=1, b=0, c=0, s=0),),
 )
 CALIBRATED = CalibrationSpec(
     match=ChoiceSpec(weights={"similarity": 5.0}, none_bias=1.0, none_log_gallery=0.5),

@@ -1,6 +1,7 @@
 """The sampler is seeded for each chip, independent of the other chips of its batch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_several_steps_follow_the_table_with_noise_for_each_picture() -> None:
 
 def test_without_noise_the_result_equals_the_explicit_recursion() -> None:
     without_noise = spec(3).model_copy(
-        update={"steps": tuple(s.model_copy(update={"s": 0.0}) for s in spec(3).steps)}
+        update={"steps": tuple(replace(s, s=0.0) for s in spec(3).steps)}
     )
     (result,) = Translator(HalfWayRunner(), without_noise, 1, "w").translate([picture(1)], ["a"])
     condition = bridge_picture(picture(1), HEIGHT, WIDTH)
