@@ -5,10 +5,10 @@ from collections.abc import Collection
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from model_training.data.cache import MODALITY_IDS, PictureStore
-from model_training.data.transforms import Sample, plain_sample
+from model_training.encoder.batches import plain_batch
 from model_training.fusion.selection import FusionChoice, ValidationFeatures
 from model_training.translator.diffusion import sample_many
 from model_training.translator.train import LoadedTranslator
@@ -50,13 +50,11 @@ def validation_features(
     pseudo_sar = []
     for rows, modality in ((optical, Modality.OPTICAL), (sar, Modality.SAR)):
         for part in np.split(rows, range(BATCH, len(rows), BATCH)):
-            inputs = [_plain(store, int(row), spec) for row in part]
-            pixels = np.stack([item.pixels for item in inputs])
-            sizes = np.stack([item.size for item in inputs])
-            encoded[modality].append(_encode(encoder, pixels, sizes, modality))
+            batch = plain_batch(store, part.tolist(), spec)
+            encoded[modality].append(_encode(encoder, batch.pixels, batch.size, modality))
             if modality is Modality.OPTICAL:
                 pixels = _pseudo_sar_pixels(translator, store, part, spec, samples, steps)
-                sizes = np.repeat(sizes, samples, axis=0)  # [N, 3] -> [N K, 3]
+                sizes = batch.size.repeat_interleave(samples, dim=0)  # [N, 3] -> [N K, 3]
                 features = _encode(encoder, pixels, sizes, Modality.SAR)
                 pseudo_sar.append(features.reshape(len(part), samples, -1))  # [N K, D] -> [N, K, D]
     return ValidationFeatures(
@@ -68,11 +66,6 @@ def validation_features(
     )
 
 
-def _plain(store: PictureStore, row: int, spec: PreprocessSpec) -> Sample:
-    gsd_m = float(store.chips["gsd_m"][row])
-    return plain_sample(store.picture(row), store.modality(row), gsd_m, spec)
-
-
 def _pseudo_sar_pixels(
     translator: LoadedTranslator,
     store: PictureStore,
@@ -80,7 +73,7 @@ def _pseudo_sar_pixels(
     spec: PreprocessSpec,
     samples: int,
     steps: int | None,
-) -> Features:
+) -> Tensor:
     """Return float32 `[N K, 3, H, W]`: each chip's K pseudo-SAR pictures as encoder input."""
     size = (translator.height, translator.width)
     conditions = np.stack([bridge_picture(store.picture(int(row)), *size) for row in rows])
@@ -92,15 +85,15 @@ def _pseudo_sar_pixels(
         samples,
     )
     grey = pictures.reshape(-1, *size)  # [N, K, h, w] -> [N K, h, w]
-    return np.stack([picture_to_pixels(picture, Modality.SAR, spec) for picture in grey])
+    pixels = [picture_to_pixels(picture, Modality.SAR, spec) for picture in grey]
+    return torch.from_numpy(np.stack(pixels))
 
 
 @torch.inference_mode()
-def _encode(encoder: nn.Module, pixels: Features, sizes: Features, modality: Modality) -> Features:
+def _encode(encoder: nn.Module, pixels: Tensor, sizes: Tensor, modality: Modality) -> Features:
     """Return features float32 `[N, D]`."""
     ids = torch.full((len(pixels),), MODALITY_IDS[modality])
-    vectors = encoder(torch.from_numpy(pixels), ids, torch.from_numpy(sizes))
-    return np.asarray(vectors.numpy(), np.float32)
+    return np.asarray(encoder(pixels, ids, sizes).numpy(), np.float32)
 
 
 def as_markdown(choice: FusionChoice) -> str:
