@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 QDRANT_ADDRESS = re.compile(r"https?://[^/?#@,\s]+(/[^?#@,\s]*)?")
@@ -44,7 +46,16 @@ def has_host(url: str) -> bool:
 
 def parts_of(text: str) -> tuple[str, ...]:
     """Return the parts of a list that is separated by commas, at least one."""
-    return tuple(part.strip() for part in text.split(",") if part.strip()) or (text,)
+    return _parts(text) or (text,)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def split(value: object) -> object:
+    """Return the items of a list that is separated by commas; other values stay as they are."""
+    return _parts(value) if isinstance(value, str) else value
 
 
 def networks(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,10 +81,8 @@ def host_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.casefold() for name in value)
 
 
-def qdrant_url(value: str | None) -> str | None:
+def qdrant_url(value: str) -> str:
     """Check the addresses of a Qdrant server's nodes."""
-    if value is None:
-        return None
     addresses = parts_of(value)
     for address in addresses:
         if not (QDRANT_ADDRESS.fullmatch(address) and has_host(address)):
@@ -81,10 +90,8 @@ def qdrant_url(value: str | None) -> str | None:
     return ",".join(addresses)
 
 
-def redis_url(value: str | None) -> str | None:
+def redis_url(value: str) -> str:
     """Check the address of a Redis."""
-    if value is None:
-        return None
     if not value.startswith(REDIS_SCHEMES):
         raise ValueError(f"expected an address that begins with one of {REDIS_SCHEMES}")
     if not value.startswith("unix:") and not has_host(value):
@@ -92,33 +99,29 @@ def redis_url(value: str | None) -> str | None:
     return value
 
 
-def bucket(value: str | None) -> str | None:
+def bucket(value: str) -> str:
     """Check the name of a bucket."""
-    if value is not None and not BUCKET.fullmatch(value):
+    if not BUCKET.fullmatch(value):
         raise ValueError("expected the name of a bucket such as ship-chips")
     return value
 
 
-def key_prefix(value: str | None) -> str | None:
+def key_prefix(value: str) -> str:
     """Check the prefix of keys in a bucket; return it with a slash at its end."""
-    if value is None:
-        return None
     if not KEY_PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
         raise ValueError("expected names joined by slashes such as crossfix/ or ships/crossfix")
     return value if value.endswith("/") else f"{value}/"
 
 
-def endpoint(value: str | None) -> str | None:
+def endpoint(value: str) -> str:
     """Check an address without path."""
-    if value is not None and not (ENDPOINT.fullmatch(value) and has_host(value)):
+    if not (ENDPOINT.fullmatch(value) and has_host(value)):
         raise ValueError("expected an address alone, such as https://s3.ships.example:9000")
     return value
 
 
-def webhook_url(value: str | None) -> str | None:
+def webhook_url(value: str) -> str:
     """Check the address of a webhook: https, unless only this machine can reach it."""
-    if value is None:
-        return None
     if not (WEBHOOK.fullmatch(value) and has_host(value)):
         raise ValueError("expected an address such as https://ships.example/new-matches")
     parts = urlsplit(value)
@@ -127,8 +130,14 @@ def webhook_url(value: str | None) -> str | None:
     return value
 
 
+def webhook_secret(value: SecretStr) -> SecretStr:
+    """Check the secrets of a webhook; the message does not show them."""
+    signing_keys(value.get_secret_value())
+    return value
+
+
 def signing_keys(text: str) -> tuple[bytes, ...]:
-    """Return the keys that a webhook's secrets stand for; the message does not show them."""
+    """Return the keys that a webhook's secrets stand for."""
     return tuple(_signing_key(one) for one in parts_of(text))
 
 

@@ -2,9 +2,16 @@
 
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.contract.errors import CrossfixError
@@ -21,7 +28,12 @@ STOP_GRACE_S = 30
 S3_TRIES = 3
 """How many times a request to the bucket is sent at most."""
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+T = TypeVar("T")
+MayBeUnset = Annotated[T | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""A setting that is unset if its value is empty."""
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(forms.split)]
+Endpoint = Annotated[str, AfterValidator(forms.endpoint)]
 
 
 class SettingsError(CrossfixError, ValueError):
@@ -68,19 +80,19 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    published_address: str | None = Field(
+    published_address: MayBeUnset[str] = Field(
         None, description="address at which a container's port is published; unset: `CROSSFIX_HOST`"
     )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
-    tls_cert: Path | None = Field(
+    tls_cert: MayBeUnset[Path] = Field(
         None, description="certificate chain, PEM; with `CROSSFIX_TLS_KEY`: https without a proxy"
     )
-    tls_key: Path | None = Field(None, description="private key of the certificate, PEM")
-    trusted_proxies: CommaSeparated = Field(
+    tls_key: MayBeUnset[Path] = Field(None, description="private key of the certificate, PEM")
+    trusted_proxies: Annotated[CommaSeparated, AfterValidator(forms.networks)] = Field(
         (), description="addresses or networks whose X-Forwarded-For and -Proto are trusted"
     )
 
-    keys_file: Path | None = Field(
+    keys_file: MayBeUnset[Path] = Field(
         None,
         description="file of API keys, see `crossfix keys`; unset: `keys.json` in the data folder",
     )
@@ -93,12 +105,12 @@ class Settings(BaseSettings):
     metrics_without_key: bool = Field(
         False, description="serve `/metrics` without a key although other requests need one"
     )
-    allowed_hosts: CommaSeparated = Field(
+    allowed_hosts: Annotated[CommaSeparated, AfterValidator(forms.host_names)] = Field(
         (),
         description="host names that requests may have in `Host` while no keys exist; "
         "unset: loopback names on a loopback address, any name on a public address",
     )
-    cors_origins: CommaSeparated = Field(
+    cors_origins: Annotated[CommaSeparated, AfterValidator(forms.origins)] = Field(
         (),
         description="origins of web pages that may send requests, e.g. `https://ships.example`; "
         "`*`: all",
@@ -154,12 +166,12 @@ class Settings(BaseSettings):
         "another 8 s",
     )
 
-    qdrant_url: str | None = Field(
+    qdrant_url: MayBeUnset[Annotated[str, AfterValidator(forms.qdrant_url)]] = Field(
         None,
         description="Qdrant server, or the nodes of a cluster separated by commas; unset: embedded "
         "gallery",
     )
-    qdrant_api_key: SecretStr | None = Field(None, description="key of the Qdrant server")
+    qdrant_api_key: MayBeUnset[SecretStr] = Field(None, description="key of the Qdrant server")
     qdrant_timeout_s: float = Field(
         5.0,
         gt=0,
@@ -167,7 +179,7 @@ class Settings(BaseSettings):
         description="timeout of one Qdrant call; failing calls of a request are repeated for twice "
         "as long, all together",
     )
-    redis_url: str | None = Field(
+    redis_url: MayBeUnset[Annotated[str, AfterValidator(forms.redis_url)]] = Field(
         None,
         description="Redis, where replicas share embeddings, rate limits and idempotency keys; "
         "unset: each process has its own",
@@ -199,18 +211,24 @@ class Settings(BaseSettings):
         description="where original chips and installed bundles are stored: in the data folder, "
         "or in an S3-compatible bucket that all replicas and jobs can reach",
     )
-    s3_bucket: str | None = Field(None, description="name of the bucket, which must exist")
-    s3_prefix: str | None = Field(
+    s3_bucket: MayBeUnset[Annotated[str, AfterValidator(forms.bucket)]] = Field(
+        None, description="name of the bucket, which must exist"
+    )
+    s3_prefix: MayBeUnset[Annotated[str, AfterValidator(forms.key_prefix)]] = Field(
         None, description="prefix of all keys in the bucket, e.g. `crossfix/`"
     )
-    s3_endpoint_url: str | None = Field(
+    s3_endpoint_url: MayBeUnset[Endpoint] = Field(
         None, description="address of the store, e.g. `https://s3.ships.example`; unset: AWS's"
     )
-    s3_region: str | None = Field(None, description="its region; unset: found as AWS's tools do")
-    s3_access_key_id: SecretStr | None = Field(
+    s3_region: MayBeUnset[str] = Field(
+        None, description="its region; unset: found as AWS's tools do"
+    )
+    s3_access_key_id: MayBeUnset[SecretStr] = Field(
         None, description="id of the access key; unset: found as AWS's tools do"
     )
-    s3_secret_access_key: SecretStr | None = Field(None, description="secret of the access key")
+    s3_secret_access_key: MayBeUnset[SecretStr] = Field(
+        None, description="secret of the access key"
+    )
     s3_timeout_s: float = Field(
         5.0,
         gt=0,
@@ -225,12 +243,12 @@ class Settings(BaseSettings):
         description="how often open sightings are compared with new chips of vessels, and with "
         "each other; 0: never",
     )
-    webhook_url: str | None = Field(
+    webhook_url: MayBeUnset[Annotated[str, AfterValidator(forms.webhook_url)]] = Field(
         None,
         description="where new matches of open sightings are sent; https, or http on loopback; "
         "unset: nowhere",
     )
-    webhook_secret: SecretStr | None = Field(
+    webhook_secret: MayBeUnset[Annotated[SecretStr, AfterValidator(forms.webhook_secret)]] = Field(
         None,
         description="key that signs these messages: `whsec_` and base64 of 24 to 64 random bytes; "
         "while a receiver changes to a new key, both, separated by a comma",
@@ -245,7 +263,7 @@ class Settings(BaseSettings):
     recovery_interval_s: float = Field(
         60.0, ge=1, le=86_400, description="how often interrupted changes are recovered"
     )
-    tracing_endpoint: str | None = Field(
+    tracing_endpoint: MayBeUnset[Endpoint] = Field(
         None,
         description="OpenTelemetry collector that receives a trace of each request, by OTLP over "
         "HTTP, e.g. `http://collector:4318`; unset: no traces",
@@ -257,41 +275,6 @@ class Settings(BaseSettings):
     def _not_empty(cls, value: object) -> object:
         if value == "":
             raise ValueError("is empty; leave it unset for the default")
-        return value
-
-    @field_validator(
-        *("qdrant_url", "redis_url", "qdrant_api_key", "tls_cert", "tls_key", "keys_file"),
-        *("s3_bucket", "s3_prefix", "s3_endpoint_url", "s3_region", "tracing_endpoint"),
-        *("s3_access_key_id", "s3_secret_access_key", "published_address"),
-        *("webhook_url", "webhook_secret"),
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
-
-    @field_validator("trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
-    @classmethod
-    def _split_at_commas(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-
-    _check_networks = field_validator("trusted_proxies")(forms.networks)
-    _check_origins = field_validator("cors_origins")(forms.origins)
-    _check_host_names = field_validator("allowed_hosts")(forms.host_names)
-    _check_qdrant = field_validator("qdrant_url")(forms.qdrant_url)
-    _check_redis = field_validator("redis_url")(forms.redis_url)
-    _check_bucket = field_validator("s3_bucket")(forms.bucket)
-    _check_prefix = field_validator("s3_prefix")(forms.key_prefix)
-    _check_endpoint = field_validator("s3_endpoint_url", "tracing_endpoint")(forms.endpoint)
-    _check_webhook = field_validator("webhook_url")(forms.webhook_url)
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            forms.signing_keys(value.get_secret_value())
         return value
 
     @model_validator(mode="after")
