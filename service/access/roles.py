@@ -1,10 +1,11 @@
 """Roles, and the principal that a request is made by."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from service.contract.choice import Choice
 
 
-class Role(StrEnum):
+class Role(Choice):
     """What a key allows; each role includes the roles listed before it."""
 
     READER = "reader"

@@ -8,13 +8,15 @@ MAX_DIGITS = 300
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON whose objects hold each key once.
+    """Parse JSON whose objects hold each key once; a byte order mark before it is passed over.
 
     Raises:
         JSONDecodeError: not JSON.
         ValueError: a key stands twice, a number is too long, objects are nested too deeply, or the
             text is not UTF-8.
     """
+    if isinstance(text, str):  # of bytes, the parser passes it over itself
+        text = text.removeprefix("\ufeff")
     try:
         return json.loads(text, object_pairs_hook=_unique_keys, parse_int=_short_integer)
     except RecursionError:

@@ -57,6 +57,7 @@ ModalityOption = Annotated[
     Literal["optical", "sar"] | None,
     typer.Option(
         "--modality",
+        case_sensitive=False,
         help="The chips' sensor.",
         show_default="by file name `…_RGB`/`…_SAR`, else by content",
     ),
@@ -66,6 +67,7 @@ FramingOption = Annotated[
     Literal["auto", "as_is"],
     typer.Option(
         "--framing",
+        case_sensitive=False,
         help="`auto`: cut the ship out upright and tight; `as_is`: use the chip unchanged.",
     ),
 ]

@@ -22,7 +22,8 @@ VesselArgument = Annotated[
 ]
 Limit = Annotated[int, typer.Option(help="How many at most; 0: all.", min=0)]
 ExportFormat = Annotated[
-    Literal["csv", "geojson"], typer.Option("--format", help="CSV or GeoJSON.")
+    Literal["csv", "geojson"],
+    typer.Option("--format", help="CSV or GeoJSON.", case_sensitive=False),
 ]
 Out = Annotated[
     Path | None, typer.Option(help="The file to write.", show_default="standard output")
@@ -30,15 +31,16 @@ Out = Annotated[
 Since = Annotated[str | None, typer.Option(help="Asked at this time or later, e.g. 2026-03-05.")]
 Until = Annotated[str | None, typer.Option(help="Asked before this time.")]
 Standing = Annotated[
-    Literal["open", "confirmed", "rejected"] | None, typer.Option(help="What analysts decided.")
+    Literal["open", "confirmed", "rejected"] | None,
+    typer.Option(help="What analysts decided.", case_sensitive=False),
 ]
 State = Annotated[
     Literal["asked", "new", "settled"] | None,
-    typer.Option(help="`new`: found by the service, and not decided yet."),
+    typer.Option(help="`new`: found by the service, and not decided yet.", case_sensitive=False),
 ]
 Verdict = Annotated[
     Literal["confident", "likely", "ambiguous", "no_match", "unclear"] | None,
-    typer.Option(help="What the service answered."),
+    typer.Option(help="What the service answered.", case_sensitive=False),
 ]
 Case = Annotated[str | None, typer.Option(help="The case of the chip.")]
 ChipName = Annotated[str | None, typer.Option(help="Part of the chip's file name.")]

@@ -77,6 +77,7 @@ def enrol(
     modality: Annotated[
         Literal["optical", "sar", "all"] | None,
         typer.Option(
+            case_sensitive=False,
             help="Enrol chips of this type.",
             show_default="optical from folders, all from manifests",
         ),
@@ -85,6 +86,7 @@ def enrol(
     framing: Annotated[
         Literal["auto", "as_is"] | None,
         typer.Option(
+            case_sensitive=False,
             help="Framing of the chips of a folder; see `crossfix match --help`.",
             show_default="auto",
         ),

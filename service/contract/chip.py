@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from service.contract.choice import Choice
+
 GsdSource = Literal["parameter", "geotiff", "default"]
 
 
-class Modality(StrEnum):
+class Modality(Choice):
     """The kind of sensor."""
 
     OPTICAL = "optical"

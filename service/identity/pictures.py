@@ -1,6 +1,5 @@
 """Pictures of a sighting for the analyst."""
 
-from enum import StrEnum
 from typing import TypedDict
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from service.contract.chip import Chip, Modality
+from service.contract.choice import Choice
 from service.contract.framing.records import UNCHANGED
 from service.contract.framing.rectangle import Rectangle
 from service.contract.manifest import PreprocessSpec
@@ -25,7 +25,7 @@ OUTLINE_PART = 250
 """The outline is as thick as this part of the picture's long side."""
 
 
-class View(StrEnum):
+class View(Choice):
     """What a picture of a chip shows.
 
     `original`: the chip as it was sent, with the outline of the ship. `framed`: the ship upright

@@ -1,13 +1,13 @@
 """How a chip was framed: the record that is kept with its sighting."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from service.contract.chip import Position
+from service.contract.choice import Choice
 from service.contract.framing.findings import Finding, Level, sentence
 from service.contract.framing.rectangle import Rectangle
 
@@ -16,7 +16,7 @@ Method = Literal["unchanged", "quarter_turn", "cropped", "rotated", "none"]
 angle and cut out (the only one that resamples), or as they were because no ship was found."""
 
 
-class FramingMode(StrEnum):
+class FramingMode(Choice):
     """What the client wants done with a chip before the models see it.
 
     `auto`: find the ship, and cut it out upright and tight unless the chip is so already.

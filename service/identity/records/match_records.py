@@ -4,20 +4,20 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
 from pydantic import Field, JsonValue, model_validator
 
 from service.contract.chip import Modality
+from service.contract.choice import Choice
 from service.contract.utc_time import UtcTime
 from service.identity.records.audit import AuditPosition
 from service.identity.records.base import RECORDED, Line, Note, Record
 from service.identity.records.matches import Match, Verdict
 
 
-class Decision(StrEnum):
+class Decision(Choice):
     """What an analyst decides about a match.
 
     `confirmed`: the query shows the named vessel. `rejected`: it shows none of the candidates.
@@ -65,7 +65,7 @@ class Finding(Record):
     sighting_id: UUID
 
 
-class MatchState(StrEnum):
+class MatchState(Choice):
     """How a match came about, and whether an analyst has dealt with it.
 
     `asked`: a client asked, `new`: the sighting was matched again, because a vessel got a chip; and
@@ -138,7 +138,7 @@ class MatchRecord(Record):
         return cls.model_validate_json(text, context=RECORDED)
 
 
-class Standing(StrEnum):
+class Standing(Choice):
     """The judgement in force in one word; `open` when there is none."""
 
     OPEN = "open"

@@ -1,14 +1,14 @@
 """Matches: ranked vessels with probability, evidence and checks, and the verdict."""
 
-from enum import StrEnum
 from uuid import UUID
 
+from service.contract.choice import Choice
 from service.identity.records.base import Record
 from service.identity.records.sightings import GalleryCounts, Sighting, WayRound
 from service.identity.records.vessels import Vessel
 
 
-class Verdict(StrEnum):
+class Verdict(Choice):
     """The answer of a match in one word, see `contract.weighing.verdicts.decide`."""
 
     CONFIDENT = "confident"

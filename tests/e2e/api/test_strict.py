@@ -140,6 +140,21 @@ def test_an_invalid_request_is_refused_with_a_reason(
     assert api.get("/gallery", params={"limit": 500}).json() == before
 
 
+def test_words_of_choices_are_read_in_any_case_and_json_after_a_byte_order_mark(
+    api: httpx.Client,
+) -> None:
+    form = {"modality": "Optical", "framing": " AS_IS ", "gsd_m": "1"}
+    answered = match(form)(api).json()["query"]
+    assert (answered["modality"], answered["framing"]["mode"]) == ("optical", "as_is")
+    for query in ("verdict=UNCLEAR", "standing=Open", "state=Asked", "modality=SAR"):
+        assert api.get(f"/matches?{query}").status_code == 200, query
+    sighting = f"/sightings/{answered['sighting_id']}/preview.png"
+    assert api.get(f"{sighting}?view=Framed").status_code == 200
+    assert match({"framing": "as-is"})(api).status_code == 422
+    marked = {"chip_metadata": '\ufeff[{"modality": "OPTICAL", "gsd_m": 1, "framing": "as_is"}]'}
+    assert enrol('\ufeff{"name": "MARKED"}', marked)(api).status_code == 201
+
+
 def test_an_imo_number_is_found_with_and_without_its_prefix(api: httpx.Client) -> None:
     vessel = enrol('{"imo": "9176187", "type": "Bulk Carrier"}')(api).json()
     try:

@@ -24,3 +24,10 @@ def test_a_path_that_the_system_refuses_is_one_line(capsys: pytest.CaptureFixtur
         main(["enrol", 300 * "z" + ".csv"])
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("crossfix: [Errno 36] File name too long")
+
+
+def test_words_of_options_are_read_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["match", "missing.tif", "--modality", "SAR", "--framing", "As_Is"])
+    assert "missing.tif" in (said := capsys.readouterr().err)
+    assert "Invalid value" not in said
