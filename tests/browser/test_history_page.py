@@ -1,5 +1,6 @@
 """History, Open sightings and About: what was asked is found again, with filters and an area."""
 
+import codecs
 import json
 import re
 from datetime import date, timedelta
@@ -108,7 +109,10 @@ def test_lists_are_saved_as_csv(desk: WatchedPage, harbour: Harbour) -> None:
     page = desk.open("#/history")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
-    assert "0001_s01c3_SAR.tif" in download.value.path().read_text()
+    saved = download.value.path().read_bytes()
+    assert b"0001_s01c3_SAR.tif" in saved
+    # Without a byte order mark, spreadsheets do not read UTF-8.
+    assert saved.startswith(codecs.BOM_UTF8)
 
 
 def test_a_refused_list_is_told_and_not_saved(desk: WatchedPage, harbour: Harbour) -> None:

@@ -1,6 +1,7 @@
 // Import a folder of chips or a CSV, with progress and a report of what was refused and why.
 import { html, useRef, useState } from "./lib.js";
 import { feed, formOf } from "./api.js";
+import { saveAs } from "./exports.js";
 import { Dialog, DropZone, Fault } from "./ui.js";
 import { readFleet, vesselId } from "./fleet.js";
 import { T } from "./texts.js";
@@ -139,13 +140,7 @@ export function Import({ onClose }) {
 
 function Said({ said, title, name }) {
   if (!said.length) return null;
-  const save = () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([saidAsCsv(said)], { type: "text/csv" }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
+  const save = () => saveAs(name, new Blob([saidAsCsv(said)], { type: "text/csv" }));
   return html`<div class="refusals"><table class="table"><caption>${title}</caption>
     <thead><tr><th>${T.importing.file}</th><th>${T.importing.vessel}</th><th>${T.importing.reason}</th></tr></thead>
     <tbody>${said.slice(0, 200).map((one, index) => html`<tr key=${index}>
