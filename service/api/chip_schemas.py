@@ -29,7 +29,10 @@ class ResponseBody(BaseModel):
 
 
 class PixelOut(ResponseBody):
-    """A place in the chip as it was sent; the middle of the first pixel is 0, 0."""
+    """A place in the chip as it was sent; the middle of the first pixel is 0, 0.
+
+    Of a file with an orientation tag it is the place after the turn that the tag demands.
+    """
 
     x: float = Field(description="column")
     y: float = Field(description="row")
@@ -55,8 +58,8 @@ class FramingOut(ResponseBody):
     )
     turned_deg: float = Field(description="clockwise turn of the chip that set the ship upright")
     axis_deg: float | None = Field(
-        description="axis of the ship in the chip, degrees clockwise from the top, 0 to 180; it "
-        "does not tell the bow from the stern"
+        description="axis of the ship in the chip as `preview.png?view=original` shows it, degrees "
+        "clockwise from the top, 0 to 180; it does not tell the bow from the stern"
     )
     heading_axis_deg: float | None = Field(
         description="the same clockwise from true north; null when the file has no georeference"
@@ -206,7 +209,9 @@ def _outline(framing: Framing) -> OutlineOut | None:
         return None
     ground = framing.corners_on_ground
     return OutlineOut(
-        pixels=tuple(PixelOut(x=x, y=y) for x, y in framing.outline.corners()),
+        pixels=tuple(
+            PixelOut(x=x, y=y) for x, y in framing.corners_in_file or framing.outline.corners()
+        ),
         positions=None
         if ground is None
         else tuple(GeoPoint(lat=corner.lat, lon=corner.lon) for corner in ground),

@@ -29,6 +29,25 @@ class Position:
     lon: float
 
 
+@dataclass(frozen=True, slots=True)
+class FileGrid:
+    """Where the pixels of a chip lie in its file: decoding may resample pixels and reverse rows.
+
+    Attributes:
+        column_step: columns of the file from one column of the chip to the next.
+        row_step: rows of the file from one row to the next; negative where they were reversed.
+        top: the edge of the file from which rows count: 0, or the number of rows if reversed.
+    """
+
+    column_step: float = 1.0
+    row_step: float = 1.0
+    top: float = 0.0
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return column and row in the file, pixel centres at whole numbers."""
+        return (x + 0.5) * self.column_step - 0.5, self.top + (y + 0.5) * self.row_step - 0.5
+
+
 _WGS84_A_M, _WGS84_E2 = 6_378_137.0, 0.00669437999014
 
 
@@ -96,6 +115,7 @@ class Chip:
             contain it.
         warnings: assumptions and changes made while reading, for the analyst.
         ground: where the pixels lie; None where `position` is, and after framing.
+        grid: where the pixels lie in the file.
     """
 
     pixels: NDArray[Any]
@@ -107,6 +127,7 @@ class Chip:
     position: Position | None = None
     warnings: tuple[str, ...] = ()
     ground: ChipGround | None = None
+    grid: FileGrid = FileGrid()
 
     @property
     def length_m(self) -> float:

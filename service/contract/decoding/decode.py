@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, GsdSource, Modality
+from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, FileGrid, GsdSource, Modality
 from service.contract.decoding.geo import GeoreferenceError, PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
@@ -67,6 +67,7 @@ def decode_chip(
     notes += more
     ground, more = _ground(raster)
     notes += more
+    reversed_rows = ground is not None and ground.is_mirrored
     if ground is not None and ground.is_mirrored:
         pixels, ground = np.ascontiguousarray(pixels[::-1]), ground.upside_down()
         notes.append("the GeoTIFF shows the ground mirrored: its rows were reversed")
@@ -90,6 +91,7 @@ def decode_chip(
         position=None if ground is None else ground.position,
         warnings=(*raster.warnings, *notes, *more),
         ground=None if ground is None else _chip_ground(ground, raster.samples.shape, pixels.shape),
+        grid=_grid(raster.samples.shape, pixels.shape, reversed_rows),
     )
 
 
@@ -139,6 +141,11 @@ def _chip_ground(
         column_step=(ground.across[0] * across, ground.across[1] * across),
         row_step=(ground.down[0] * down, ground.down[1] * down),
     )
+
+
+def _grid(samples: tuple[int, ...], pixels: tuple[int, ...], reversed_rows: bool) -> FileGrid:
+    across, down = samples[2] / pixels[1], samples[1] / pixels[0]
+    return FileGrid(across, -down, samples[1]) if reversed_rows else FileGrid(across, down)
 
 
 def _is_measured_gsd(gsd_m: float | None, ground: PixelGround) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from service.contract.chip import Chip
+from service.contract.chip import Chip, FileGrid
 from service.contract.errors import NoShipError
 from service.contract.framing.crop import cut_out, quarter_turn
 from service.contract.framing.frame import frame_chip
@@ -43,6 +43,8 @@ def frame(chip: Chip, mode: FramingMode) -> FramedChip:
     if chip.ground is not None and outline is not None:
         known["heading_axis_deg"] = chip.ground.heading_deg(outline.axis_deg)
         known["corners_on_ground"] = tuple(chip.ground.position(*at) for at in outline.corners())
+    if chip.grid != FileGrid() and outline is not None:
+        known["corners_in_file"] = tuple(chip.grid.place(*at) for at in outline.corners())
     pixels = framed.pixels
     if mode is FramingMode.AS_IS:
         known |= {"mode": mode, "method": "unchanged", "turned_deg": 0.0, "removed_share": 0.0}

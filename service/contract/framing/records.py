@@ -37,6 +37,8 @@ class Framing(BaseModel):
         heading_axis_deg: true heading of the ship's axis, degrees clockwise from north, 0 to below
             180; None where the file has no georeference.
         corners_on_ground: the corners of the outline; None where the file has no georeference.
+        corners_in_file: columns and rows of the corners in the file; None where they are those of
+            the chip, whose pixels were neither resampled nor reversed.
         length_m: of the outline; None where no ship was found.
         width_m: of the outline; None where no ship was found.
         length_error_m: standard error of the length.
@@ -52,6 +54,7 @@ class Framing(BaseModel):
     outline: Rectangle | None = None
     heading_axis_deg: float | None = None
     corners_on_ground: tuple[Position, ...] | None = None
+    corners_in_file: tuple[tuple[float, float], ...] | None = None
     length_m: float | None = None
     width_m: float | None = None
     length_error_m: float | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from affine import Affine
 from PIL import Image
 
 from service.contract.chip import Modality
@@ -63,6 +64,19 @@ def test_the_pictures_show_the_outline_and_the_framed_ship(
     assert (255, 80, 0) not in {colour for _, colour in framed.getcolors(2**24) or []}
     assert (framed.tobytes() == denoised.tobytes()) is (modality is Modality.OPTICAL)
     problem(api.get(url, params={"view": "x-ray"}), 422)
+
+
+def test_the_outline_lies_in_the_file_as_it_was_sent(api: httpx.Client) -> None:
+    upright = match(api, loose_file(Modality.SAR, 35.0, **MADRID))["query"]["framing"]
+    south_up = MADRID["transform"] @ Affine.scale(1, -1)
+    data = loose_file(Modality.SAR, 145.0, crs=MADRID["crs"], transform=south_up)
+    framing = match(api, data)["query"]["framing"]
+    assert framing["axis_deg"] == pytest.approx(upright["axis_deg"], abs=3.0)
+    across, down = (
+        framing["outline"]["pixels"][0][axis] - framing["outline"]["pixels"][2][axis]
+        for axis in "xy"
+    )
+    assert across * down > 0, "the ship points to the lower right in the rows of the file"
 
 
 def test_a_tight_chip_is_unchanged(api: httpx.Client) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.warp import transform as reproject
 
 from service.contract.chip import Chip, Modality
@@ -102,6 +103,27 @@ def test_heading_and_corners_are_those_of_the_map(modality: Modality) -> None:
     ):
         expected = MADRID["transform"] @ (x + 0.5, y + 0.5)
         assert (east, north) == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize(("across", "down"), [(1.0, 1.0), (0.8, 1.0), (1.0, -1.0), (1.0, -0.7)])
+def test_corners_in_the_file_are_where_the_file_puts_them_on_the_map(
+    across: float, down: float
+) -> None:
+    """Pixels that are not square are resampled, and rows that run to the north are reversed."""
+    transform = MADRID["transform"] @ Affine.scale(across, down)
+    data = loose_file(Modality.SAR, 35.0, crs=MADRID["crs"], transform=transform)
+    framed = frame(decode_chip(data, modality=Modality.SAR), FramingMode.AUTO).framing
+    assert framed.outline is not None
+    assert framed.corners_on_ground is not None
+    assert (framed.corners_in_file is None) == (across == down)
+    lons = [corner.lon for corner in framed.corners_on_ground]
+    lats = [corner.lat for corner in framed.corners_on_ground]
+    for (x, y), east, north in zip(
+        framed.corners_in_file or framed.outline.corners(),
+        *reproject("EPSG:4326", "EPSG:32630", lons, lats),
+        strict=True,
+    ):
+        assert (east, north) == pytest.approx(transform @ (x + 0.5, y + 0.5), abs=0.2)
 
 
 def test_the_position_of_a_framed_chip_is_the_ships() -> None:
