@@ -1,6 +1,7 @@
 """Choose the bands of a file that make the picture."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,14 +14,23 @@ RGB: tuple[Colour, Colour, Colour] = ("red", "green", "blue")
 _POLARISATIONS = "HH|HV|VH|VV|RH|RV|LH|LV"
 _EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
 _NO_AMPLITUDE = re.compile(
-    r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation"
+    r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation|entropy|anisotropy"
     # Also the two halves of complex samples, as SNAP names them.
     r"|(?<![a-z])(?:i|q|real|imag|imaginary|coh|degrees?|deg|rad|radians?)(?![a-z])",
     re.IGNORECASE,
 )
+_HALVES = tuple(
+    re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
+    for words in ("i|real", "q|imag|imaginary")
+)
 _COLOUR_WORD = re.compile(r"(?<![a-z])(red|green|blue)(?![a-z])(?!\W*edge)", re.IGNORECASE)
 _NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
-_POWER = re.compile(r"intensity|power|sigma|gamma|beta", re.IGNORECASE)
+_POWER = re.compile(
+    r"intensity|power|sigma|gamma|beta|nrcs|span|\^2|²"
+    # The diagonal of covariance and coherency matrices.
+    r"|(?<![a-z])[ct]([1-4])\1(?![0-9])",
+    re.IGNORECASE,
+)
 _DECIBELS = re.compile(r"(?<![a-z])db(?![a-z])|decibel", re.IGNORECASE)
 
 
@@ -83,7 +93,8 @@ def bands_to_read(
     certainly_sar = layout.kinds in "fc" or layout.has_polarisations
     if (certainly_sar or modality is Modality.SAR) and not layout.is_rgb:
         alpha = [i for i, colour in enumerate(layout.colours) if colour == "alpha"]
-        return (choose_sar_band(layout, band)[0], *alpha[:1])
+        halves = complex_halves(layout) if band is None else ()
+        return (*(halves or choose_sar_band(layout, band)[:1]), *alpha[:1])
     if len(everything) <= len(RGB) + 1:
         return everything
     if layout.is_rgb:
@@ -131,6 +142,25 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
         f"{len(bands)} bands ({', '.join(names)}): {used} was used; choose another with band",
         *_doubts(layout.described(chosen)),
     ]
+
+
+def complex_halves(layout: BandLayout) -> tuple[int, ...]:
+    """Return the bands that may hold the real and the imaginary half of complex samples.
+
+    Two bands that are named so, or two unnamed bands of signed whole numbers, as products of
+    RADARSAT-2 and Gaofen-3 have; none in other files.
+    """
+    bands = layout.picture_bands
+    names = [layout.names[i] for i in bands]
+    if len(bands) != len(_HALVES) or layout.kinds not in "if":
+        return ()
+    unnamed = layout.kinds == "i" and not any(names)
+    return bands if unnamed or are_named_halves(names) else ()
+
+
+def are_named_halves(names: Sequence[str]) -> bool:
+    """Return whether two bands are named real and imaginary, or I and Q."""
+    return all(half.search(name) for half, name in zip(_HALVES, names, strict=True))
 
 
 def is_named_decibels(name: str) -> bool:

@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract.decoding import missing_data
-from service.contract.decoding.bands import choose_sar_band, is_named_decibels
+from service.contract.decoding.bands import (
+    are_named_halves,
+    choose_sar_band,
+    complex_halves,
+    is_named_decibels,
+)
 from service.contract.decoding.modality import has_equal_bands
 from service.contract.decoding.raster import Raster
 from service.contract.errors import ChipContentError
@@ -19,13 +24,17 @@ DECIBEL_STEP = 0.01
 chip whether it stores them as floats or as scaled integers."""
 MAX_ZERO_DB_SHARE = 0.01
 """Measured decibels are seldom exactly 0; tools fill with it."""
+HALF_NEGATIVE_SHARE, HALF_MEAN = (0.35, 0.65), 0.25
+"""The phase of radar samples is uniform, so that half of each half is negative, and the mean is
+far below the standard deviation; neither decibels nor amplitudes are like that."""
 AMPLITUDE_RANGE = (1e-6, 1e30)
 
 
 def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32], list[str]]:
     """Return one polarisation as amplitude.
 
-    The scale of the file is applied first. Complex samples become their magnitude. Real
+    The scale of the file is applied first. Complex samples, also as two bands, become their
+    magnitude. Real
     samples that lie in `DB_RANGE` are decibels and become `10^(dB/20)` if they are mostly negative,
     or if some are and the band is named so; minus infinity among them is amplitude 0. Few negative
     values, as noise subtraction leaves them, become 0. Declared no-data becomes 0.
@@ -42,6 +51,8 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     """
     index, notes = _choose(raster, band)
     plane = raster.band(index)
+    if band is None and (joined := _joined_halves(raster)) is not None:
+        plane, notes = joined, ["two bands: taken as the halves of complex samples"]
     valid, more = missing_data.valid_pixels(plane[None], raster, is_sar=True)
     known = plane.reshape(-1) if valid is None else plane[valid]
     missing_data.require_known_share(known.size, plane.size)
@@ -71,6 +82,25 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
             f"its brightness was taken as amplitude"
         )
     return np.ascontiguousarray(amplitude.reshape(plane.shape)), notes
+
+
+def _joined_halves(raster: Raster) -> NDArray[np.complex64] | None:
+    """Return two bands as complex samples if they are named so, or spread evenly around zero."""
+    indices = complex_halves(raster.layout)
+    if not indices:
+        return None
+    halves = [raster.band(i).astype(np.float32) for i in indices]
+    named = are_named_halves([raster.layout.names[i] for i in indices])
+    return halves[0] + 1j * halves[1] if named or all(map(_is_half, halves)) else None
+
+
+def _is_half(samples: NDArray[np.float32]) -> bool:
+    known = samples[samples != 0]
+    if not known.size:
+        return False
+    least, most = HALF_NEGATIVE_SHARE
+    share = float(np.mean(known < 0))
+    return least <= share <= most and abs(float(known.mean())) < HALF_MEAN * float(known.std())
 
 
 def _choose(raster: Raster, band: int | None) -> tuple[int, list[str]]:

@@ -39,9 +39,31 @@ def warned(chip: Chip, text: str) -> bool:
 
 
 @pytest.mark.parametrize("names", [("i_VV", "q_VV"), ("VV_real", "VV_imag"), ("I", "Q")])
-def test_halves_of_complex_samples_are_no_amplitude(names: tuple[str, str]) -> None:
-    chip = decode_chip(tiff_bytes(np.stack([sar_plane()] * 2), named(*names)), gsd_m=1.0)
-    assert warned(chip, "speaks of no amplitude")
+def test_two_bands_named_halves_are_complex_samples(names: tuple[str, str]) -> None:
+    halves = np.stack([sar_plane(seed=1), sar_plane(seed=2)])
+    chip = decode_chip(tiff_bytes(halves, named(*names)), gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, np.hypot(*halves), rtol=1e-6)
+    assert warned(chip, "halves of complex samples")
+    alone = decode_chip(tiff_bytes(halves, named(*names)), gsd_m=1.0, band=2)
+    np.testing.assert_array_equal(alone.pixels, halves[1])
+    assert warned(alone, "speaks of no amplitude")
+
+
+def test_two_unnamed_bands_around_zero_are_complex_samples() -> None:
+    phase = np.random.default_rng(3).uniform(0, 2 * np.pi, sar_plane().shape)
+    halves = np.rint(sar_plane() * [np.cos(phase), np.sin(phase)]).astype(np.int16)
+    chip = decode_chip(tiff_bytes(halves), modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, np.hypot(*halves.astype(float)), rtol=1e-6)
+    assert warned(chip, "halves of complex samples")
+
+
+@pytest.mark.parametrize("shift", [0, -300])
+def test_two_unnamed_bands_of_other_values_are_no_halves(shift: int) -> None:
+    """Amplitudes and negated ones: the first of them is used or refused as before."""
+    first = np.rint(sar_plane()).astype(np.int16)
+    data = tiff_bytes(np.stack([first, np.rint(sar_plane(seed=2)).astype(np.int16) + shift]))
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, first)
 
 
 def test_the_intensity_beside_them_is_taken() -> None:

@@ -366,6 +366,9 @@ def test_a_scale_that_stands_in_a_text_only_is_named() -> None:
     ("name", "doubt"),
     [
         ("Intensity_VV", "speaks of power"),
+        ("C11", "speaks of power"),
+        ("|HH|^2", "speaks of power"),
+        ("Entropy", "speaks of no amplitude"),
         ("VV/VH", "speaks of no amplitude"),
         ("incidence_angle", "speaks of no amplitude"),
         ("VV_db", "named decibels"),
