@@ -121,7 +121,7 @@ def measure_framing(
             for modality in Modality:
                 rendered[modality] = list(simulate_scenes(modality, scenes, seed))
                 advance(scenes)
-        errors = {modality: measure_scenes(of) for modality, of in rendered.items()}
+        errors = {modality: measure_scenes(of, []) for modality, of in rendered.items()}
         with progress("embedding scenes", None) as advance:
             of_scenes = rendered_ships(rendered, seed)
             results[SIMULATED] = measure_crops(

@@ -51,7 +51,7 @@ def test_turned_chips_in_sea_are_set_upright() -> None:
 
 @pytest.mark.skipif(not SHIPSNET.is_dir(), reason="shipsnet is not beside this checkout")
 def test_chips_with_and_without_ship_are_told_apart() -> None:
-    presence = measure_shipsnet(SHIPSNET)
+    presence = measure_shipsnet(SHIPSNET, [])
     assert presence.ships >= 100
     assert presence.ships_not_passed / presence.ships <= 0.05
     assert presence.empty_passed / presence.empty <= 0.1
@@ -59,6 +59,6 @@ def test_chips_with_and_without_ship_are_told_apart() -> None:
 
 @pytest.mark.skipif(not SSDD.is_dir(), reason="SSDD is not beside this checkout")
 def test_ships_are_found_in_radar_scenes() -> None:
-    hits = measure_ssdd(SSDD, 0)
+    hits = measure_ssdd(SSDD, 0, [])
     assert hits.crops_on_water >= 200
     assert hits.hits_on_water / hits.crops_on_water >= 0.9
