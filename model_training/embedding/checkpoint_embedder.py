@@ -1,6 +1,7 @@
 """Embed chips with encoder checkpoints in torch, without fusion."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from model_training.embedding.chip_table import Embeddings
 from model_training.encoder.loading import load_encoders
 from service.contract.chip import Chip, Modality
+from service.contract.embedding import mean_of_views
 from service.contract.fusion import l2_normalise
 from service.contract.manifest import EncoderSpec
-from service.contract.preprocess import EncoderInput, prepare
+from service.contract.preprocess import EncoderInput, prepare_views
 
 _IDS = {
     Modality.OPTICAL: EncoderSpec.model_fields["optical_id"].default,
@@ -42,7 +44,8 @@ class CheckpointEmbedder:
 
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:
         """Embed chips."""
-        return Embeddings(self.encode([prepare(chip, self.spec) for chip in chips]))
+        views = [prepare_views(chip, self.spec) for chip in chips]
+        return Embeddings(mean_of_views(self.encode(list(chain(*views))), views))
 
     @torch.inference_mode()
     def encode(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from model_training.embedding.checkpoint_embedder import CheckpointEmbedder
 from model_training.embedding.chip_table import Embeddings
@@ -13,7 +11,7 @@ from model_training.translator.train import LoadedTranslator
 from service.contract.chip import Chip, Modality
 from service.contract.fusion import fuse
 from service.contract.manifest import FusionSpec
-from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, to_picture
+from service.contract.preprocess import EncoderInput, picture_to_pixels, size_token, to_picture
 from service.contract.translation import bridge_picture
 
 
@@ -33,16 +31,15 @@ class FusedEmbedder:
 
     def __call__(self, chips: Sequence[Chip]) -> Embeddings:
         """Embed chips."""
-        inputs = [prepare(chip, self._encoder.spec) for chip in chips]
-        plain = self._encoder.encode(inputs)
+        plain = self._encoder(chips).plain
         fused = plain.copy()
         for row, chip in enumerate(chips):
             if chip.modality is Modality.OPTICAL:
-                pseudo = self._encoder.encode(self._pseudo_sar_inputs(chip, inputs[row].size_token))
+                pseudo = self._encoder.encode(self._pseudo_sar_inputs(chip))
                 fused[row] = fuse(plain[row], pseudo, self._fusion.alpha)
         return Embeddings(plain, fused)
 
-    def _pseudo_sar_inputs(self, chip: Chip, size: NDArray[np.float32]) -> list[EncoderInput]:
+    def _pseudo_sar_inputs(self, chip: Chip) -> list[EncoderInput]:
         """Return the chip's K pseudo-SAR pictures as encoder input; equal for equal chips."""
         spec, translator = self._encoder.spec, self._translator
         condition = bridge_picture(to_picture(chip, spec), translator.height, translator.width)
@@ -53,6 +50,7 @@ class FusedEmbedder:
             int(chip.digest[:8], 16),
             self._fusion.samples,
         )
+        size = size_token(chip.length_m, chip.width_m, spec.size_token)
         return [
             EncoderInput(picture_to_pixels(grey, Modality.SAR, spec), Modality.SAR, size)
             for grey in pictures  # uint8 [K, h, w]

@@ -37,6 +37,7 @@ Condition = Literal[
     "loose, as given",
     "loose, framed, one way",
     "loose, framed, both ways",
+    "loose, framed, both ways, one view",
     "loose, framed, turned as the tight chip",
 ]
 Vectors = NDArray[np.float32]
@@ -174,7 +175,8 @@ def measure_crops(
 
     As given, query and gallery are embedded as they are. Framed, both pass through framing, and the
     query is compared one way, both ways, or with the same end up as the tight chip, which shows
-    what framing costs apart from the end that it cannot tell.
+    what framing costs apart from the end that it cannot tell. Loose chips are embedded as the mean
+    of two views, or as one view, see `preprocess.prepare_views`.
 
     Args:
         ships: see `Ships`; without loose chips only tight and turned ones are measured.
@@ -207,17 +209,23 @@ def measure_crops(
     if ships.loose:
         framings = [frame_chip(one.pixels, one.modality, one.gsd_m) for one in ships.loose]
         cut = [
-            replace(chip, pixels=found.pixels)
+            replace(chip, pixels=found.pixels, cut_out=found.framing.cut_out)
             for chip, found in zip(ships.loose, framings, strict=True)
         ]
         one_way = embed_all(cut, embed, advance)
         other_way = embed_all([turned_chip(chip) for chip in cut], embed, advance)
+        one_view = [replace(chip, cut_out=False) for chip in cut]
         turns = np.array([found.framing.turned_deg for found in framings]) + ships.tops_deg
         upright = np.cos(np.radians(turns)) > 0.0
         searches |= {
             "loose, as given": Search(embed_all(ships.loose, embed, advance), None, given),
             "loose, framed, one way": Search(one_way, None, straight),
             "loose, framed, both ways": Search(one_way, other_way, straight),
+            "loose, framed, both ways, one view": Search(
+                embed_all(one_view, embed, advance),
+                embed_all([turned_chip(chip) for chip in one_view], embed, advance),
+                straight,
+            ),
             "loose, framed, turned as the tight chip": Search(
                 np.where(upright[:, None], one_way, other_way), None, straight
             ),
@@ -306,7 +314,9 @@ def embed_all(chips: Sequence[Chip], embed: ChipEmbedder, advance: Advance) -> V
 def framed_chip(chip: Chip) -> Chip:
     """Return what framing makes of a chip: the same object where it passes unchanged."""
     framed = frame_chip(chip.pixels, chip.modality, chip.gsd_m)
-    return chip if framed.pixels is chip.pixels else replace(chip, pixels=framed.pixels)
+    if framed.pixels is chip.pixels:
+        return chip
+    return replace(chip, pixels=framed.pixels, cut_out=framed.framing.cut_out)
 
 
 def turned_chip(chip: Chip) -> Chip:

@@ -116,6 +116,7 @@ class Chip:
         warnings: assumptions and changes made while reading, for the analyst.
         ground: where the pixels lie; None where `position` is, and after framing.
         grid: where the pixels lie in the file.
+        cut_out: whether framing has cut the ship out of a larger picture.
     """
 
     pixels: NDArray[Any]
@@ -128,6 +129,7 @@ class Chip:
     warnings: tuple[str, ...] = ()
     ground: ChipGround | None = None
     grid: FileGrid = FileGrid()
+    cut_out: bool = False
 
     @property
     def length_m(self) -> float:

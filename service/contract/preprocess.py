@@ -15,6 +15,10 @@ from service.contract.manifest import PreprocessSpec, SizeTokenSpec
 
 Picture = NDArray[np.uint8]
 
+SHIFT = 0.025
+"""By which share of its length `prepare_views` shifts a chip: about as much as framing errs at an
+end of the hull. `docs/chips.md` says what two views gain."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderInput:
@@ -124,8 +128,34 @@ def size_token(length_m: float, width_m: float, spec: SizeTokenSpec) -> NDArray[
 
 def prepare(chip: Chip, spec: PreprocessSpec) -> EncoderInput:
     """Turn a decoded chip into the encoder's input."""
+    return _input(_upright(chip, spec), chip, spec)
+
+
+def prepare_views(chip: Chip, spec: PreprocessSpec) -> list[EncoderInput]:
+    """Return the encoder's inputs whose mean embedding, at unit length, is that of the chip.
+
+    A chip that framing has cut out, whose ends are uncertain by some per cent, is shifted along the
+    hull by `SHIFT` of its length, once each way; any other chip is one input.
+    """
+    picture = _upright(chip, spec)
+    pictures = shifted_along(picture, SHIFT) if chip.cut_out else (picture,)
+    return [_input(one, chip, spec) for one in pictures]
+
+
+def shifted_along(picture: Picture, share: float) -> tuple[Picture, Picture]:
+    """Shift an upright picture `[H, W, …]` up and down by a share of its height.
+
+    The rows that enter are those at the border, mirrored.
+    """
+    rows = round(share * picture.shape[0])
+    padded = np.pad(picture, [(rows, rows), *[(0, 0)] * (picture.ndim - 1)], mode="symmetric")
+    height = picture.shape[0]
+    return padded[2 * rows :], padded[:height]
+
+
+def _input(picture: Picture, chip: Chip, spec: PreprocessSpec) -> EncoderInput:
     return EncoderInput(
-        pixels=picture_to_pixels(_upright(chip, spec), chip.modality, spec),
+        pixels=picture_to_pixels(picture, chip.modality, spec),
         modality=chip.modality,
         size_token=size_token(chip.length_m, chip.width_m, spec.size_token),
     )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
-from service.contract.embedding import EmbeddedChip
+from service.contract.embedding import EmbeddedChip, mean_of_views
 from service.contract.errors import BundleError, TranslationError
 from service.contract.fusion import fuse
 from service.contract.manifest import Manifest
-from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, to_picture
+from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare_views, to_picture
 from service.inference.encoder import Encoder, require_encoder_tensors
 from service.inference.session import DeviceChoice, Session, choose_device, open_session
 from service.inference.translator import Translator, require_translator_tensors
@@ -57,15 +58,15 @@ class Embedder:
         timings: dict[str, float] = {}
         spec = self.manifest.preprocess
         with _timed(timings, "denoise"):
-            inputs = [prepare(chip, spec) for chip in chips]
+            views = [prepare_views(chip, spec) for chip in chips]
         with _timed(timings, "encode"):
-            vectors = self._encoder.encode(inputs)
+            vectors = self._encode(views)
         fused = [i for i, chip in enumerate(chips) if self._fuses(chip)]
         if fused:
             with _timed(timings, "translate"):
                 pictures = self._translate_many([chips[i] for i in fused])
             with _timed(timings, "encode"):
-                pseudo = self._encode_pseudo_sar(pictures, [inputs[i] for i in fused])
+                pseudo = self._encode_pseudo_sar(pictures, [views[i][0] for i in fused])
             with _timed(timings, "fuse"):
                 for i, features in zip(fused, pseudo, strict=True):
                     vectors[i] = fuse(vectors[i], features, self.manifest.fusion.alpha)
@@ -73,7 +74,7 @@ class Embedder:
 
     def encode_many(self, chips: Sequence[Chip]) -> NDArray[np.float32]:
         """Return the encoder's embeddings before any fusion: float32 `[N, D]`, unit rows."""
-        return self._encoder.encode([prepare(chip, self.manifest.preprocess) for chip in chips])
+        return self._encode([prepare_views(chip, self.manifest.preprocess) for chip in chips])
 
     def translate(self, chip: Chip) -> NDArray[np.uint8]:
         """Return the pseudo-SAR pictures of an optical chip: uint8 `[K, h, w]`.
@@ -125,6 +126,10 @@ class Embedder:
                 f"its known vector; at least {self.min_golden_cosine} is expected"
             )
         return float(cosines[worst])
+
+    def _encode(self, views: Sequence[Sequence[EncoderInput]]) -> NDArray[np.float32]:
+        """Return one embedding for each chip, float32 `[N, D]`, see `prepare_views`."""
+        return mean_of_views(self._encoder.encode(list(chain(*views))), views)
 
     def _fuses(self, chip: Chip) -> bool:
         return chip.modality is Modality.OPTICAL and self.manifest.fusion.samples > 0

@@ -13,6 +13,7 @@ QUERIES = [
     *("tight, as given", "turned by 180 degrees, as given", "tight, as served"),
     *("turned by 180 degrees, as served", "tight, framed, both ways", "loose, as given"),
     *("loose, framed, one way", "loose, framed, both ways"),
+    "loose, framed, both ways, one view",
     "loose, framed, turned as the tight chip",
 ]
 MRR = "MRR (0 to 1)"

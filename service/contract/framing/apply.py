@@ -75,4 +75,4 @@ def _of_ship(chip: Chip, framing: Framing, pixels: NDArray[Any]) -> Chip:
     position = chip.position
     if chip.ground is not None and framing.outline is not None:
         position = chip.ground.position(framing.outline.column, framing.outline.row)
-    return replace(chip, pixels=pixels, position=position, ground=None)
+    return replace(chip, pixels=pixels, position=position, ground=None, cut_out=framing.cut_out)

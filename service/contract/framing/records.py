@@ -65,7 +65,12 @@ class Framing(BaseModel):
     @property
     def bow_is_open(self) -> bool:
         """Whether the bow may be at either end: the chip was turned or cut out by its axis."""
-        return self.method in ("quarter_turn", "cropped", "rotated")
+        return self.method == "quarter_turn" or self.cut_out
+
+    @property
+    def cut_out(self) -> bool:
+        """Whether the ship was cut out of a larger picture."""
+        return self.method in ("cropped", "rotated")
 
     @property
     def worst(self) -> Level:

@@ -5,6 +5,7 @@ channels; Pillow's bilinear resize; torchvision's ToTensor (divide by 255) and N
 (subtract the mean, divide by the deviation), all in float32.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from service.contract.preprocess import (
     denoise_sar,
     picture_to_pixels,
     prepare,
+    prepare_views,
+    shifted_along,
     size_token,
     to_picture,
 )
@@ -151,3 +154,23 @@ def test_per_chip_normalisation() -> None:
     pixels = prepare(chip_of(sar_plane()), PreprocessSpec(normalisation="per_chip")).pixels
     assert pixels.mean() == pytest.approx(0, abs=1e-4)
     assert pixels.std() == pytest.approx(1, abs=0.01)
+
+
+def test_a_picture_is_shifted_along_the_hull_and_the_border_is_mirrored() -> None:
+    picture = np.arange(10, dtype=np.uint8).repeat(2).reshape(10, 2)
+    up, down = shifted_along(picture, 0.2)
+    assert up[:, 0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 9, 8]
+    assert down[:, 0].tolist() == [1, 0, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert shifted_along(np.repeat(picture[:, :, None], 3, 2), 0.2)[0].shape == (10, 2, 3)
+
+
+@pytest.mark.parametrize("pixels", [sar_plane(1), rgb_planes(1).transpose(1, 2, 0)])
+def test_only_a_chip_that_was_cut_out_has_two_views(pixels: NDArray[Any]) -> None:
+    chip = chip_of(pixels)
+    (alone,) = prepare_views(chip, SPEC)
+    np.testing.assert_array_equal(alone.pixels, prepare(chip, SPEC).pixels)
+    views = prepare_views(replace(chip, cut_out=True), SPEC)
+    up, down = shifted_along(to_picture(chip, SPEC), 0.025)
+    for view, picture in zip(views, (up, down), strict=True):
+        np.testing.assert_array_equal(view.pixels, picture_to_pixels(picture, chip.modality, SPEC))
+        np.testing.assert_array_equal(view.size_token, alone.size_token)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from service.contract.chip import Modality
 from service.contract.errors import BundleError, TranslationError
-from service.contract.fusion import fuse
-from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare
+from service.contract.fusion import fuse, l2_normalise
+from service.contract.preprocess import EncoderInput, picture_to_pixels, prepare, prepare_views
 from service.inference.embedder import Embedder, build_embedder, load_embedder
 from service.inference.encoder import Encoder
 from service.inference.session import open_session
@@ -28,6 +29,17 @@ def test_a_sar_chip_is_only_encoded(make_bundle: MakeBundle) -> None:
     assert np.allclose(embedded.vector, expected, atol=1e-6)
     assert embedded.vector.dtype == np.float32
     assert set(embedded.timings_ms) == {"denoise", "encode"}
+
+
+def test_a_chip_that_was_cut_out_is_the_mean_of_two_views(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    chip = replace(noise_chip(Modality.SAR, 1), cut_out=True)
+    embedder = build_embedder(bundle, "cpu", 1)
+    alone, _ = embedder.embed_many([chip, noise_chip(Modality.SAR, 2)])
+    spec = bundle.manifest.encoder
+    encoder = Encoder(open_session(bundle.file(spec.graph.file), spec.graph, "cpu", 1), spec)
+    up, down = encoder.encode(prepare_views(chip, bundle.manifest.preprocess))
+    np.testing.assert_allclose(alone.vector, l2_normalise(up + down), atol=1e-5)
 
 
 def test_an_optical_chip_is_fused_with_its_pseudo_sar_pictures(make_bundle: MakeBundle) -> None:

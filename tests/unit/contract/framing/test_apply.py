@@ -32,6 +32,7 @@ def test_a_loose_chip_becomes_the_ship_alone(modality: Modality) -> None:
     assert framed.chip.length_m == pytest.approx(230.0, rel=0.08)
     assert framed.framing.length_m == pytest.approx(200.0, rel=0.08)
     assert framed.framing.removed_share > 0.8
+    assert framed.chip.cut_out
 
 
 @BOTH
@@ -39,6 +40,7 @@ def test_a_tight_chip_passes_bit_for_bit(modality: Modality) -> None:
     chip = chip_of(TIGHT[modality], modality)
     framed = frame(chip, FramingMode.AUTO)
     assert framed.chip is chip
+    assert not framed.chip.cut_out
     assert framed.framing.method == "unchanged"
 
 
@@ -76,6 +78,7 @@ def test_framing_again_from_the_record_gives_the_same_pixels(
     again = frame_again(chip, stored)
     np.testing.assert_array_equal(again.pixels, framed.chip.pixels)
     assert again.position == framed.chip.position
+    assert again.cut_out is framed.chip.cut_out is True
 
 
 @BOTH

@@ -74,7 +74,7 @@ def test_both_ways_mend_turned_chips_and_framing_mends_loose_ones(folder: Path) 
         assert found["loose, framed, turned as the tight chip"] >= 80.0
         assert found["loose, framed, turned as the tight chip"] > found["loose, framed, one way"]
     metrics = crop_metrics(results, "decks")
-    assert len(metrics) == 7 * 2 * 3
+    assert len(metrics) == 8 * 2 * 3
     assert {m.name for m in metrics} == {"mAP", "R1", "MRR (0 to 1)"}
     assert "S2O, loose, framed, both ways" in {m.protocol for m in metrics}
 
@@ -127,7 +127,7 @@ def test_simulated_scenes_have_tight_chips_of_the_same_acquisition_and_errors_wi
         assert tight.length_m == pytest.approx(scene.tight_length_m, rel=0.25)
         assert scene.beam_m < tight.width_m * 1.5
     for modality, of_sensor in scenes.items():
-        errors = measure_scenes(of_sensor)
+        errors = measure_scenes(of_sensor, [])
         metrics = {m.name: m.value for m in error_metrics(errors, modality, "scenes")}
         assert metrics["axis within 3 degrees"] == 100 * errors.axis_within_3_deg
         assert 0 <= metrics["median error of width"] < 100
