@@ -60,6 +60,8 @@ class StatedFacts(Record):
     def _plain(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, bool):
             raise ValueError("expected a text or a number, got true or false")
+        if not isinstance(value, str) or "_" not in value:
+            return value
         kind = cls.model_fields[str(info.field_name)].annotation
         return plain_number(value) if kind in (float | None, int | None, int) else value
 
