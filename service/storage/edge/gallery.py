@@ -8,6 +8,7 @@ read the records of what they found.
 
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -259,8 +260,12 @@ class EdgeGallery:
         with self._lock:
             self._folder.require_open()
             found = self._tables.open.nearest(vector, modality, limit, compared)
-        rows = self._sightings.open_points.fetch(found)
-        return [payloads.hit_from(rows[i], score) for i, score in found.items() if i in rows]
+            known = self._tables.open_records.get(i.bytes for i in found)
+        return [
+            replace(known[i.bytes], similarity=payloads.cosine(score))
+            for i, score in found.items()
+            if i.bytes in known
+        ]
 
     def uncompared(self, limit: int) -> list[EmbeddedSighting]:
         with self._lock:
@@ -286,13 +291,13 @@ class EdgeGallery:
                 {i: payloads.group_payload(place) for i, place in places.items()}
             )
             with self._lock:
-                self._tables.open.mark_compared(places, True)
+                self._tables.mark_compared(places, True)
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
         with self._writing, self._tables.changing(ids):
             self._sightings.open_points.set_fields(ids, payloads.uncompared_payload(None))
             with self._lock:
-                self._tables.open.mark_compared(ids, False)
+                self._tables.mark_compared(ids, False)
 
     def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
         rows = self._sightings.open_points.scan(in_groups(groups)) if groups else ()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.storage.edge.shard import Shard
 from service.storage.points import payloads
+from service.storage.sqlite.table import PointTable
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class RecordCache(Generic[T]):
 
     def __init__(
         self,
-        shard: Shard,
+        records: Shard | PointTable,
         parse: Callable[[payloads.Payload], T],
         most_characters: int = MOST_CHARACTERS,
     ) -> None:
@@ -33,7 +34,7 @@ class RecordCache(Generic[T]):
             parse: checks and parses a payload, or raises StoreDamagedError.
             most_characters: of the JSON of all records that are kept.
         """
-        self._shard = shard
+        self._records = records
         self._parse = parse
         self._most = most_characters
         self._kept: OrderedDict[bytes, tuple[T, int]] = OrderedDict()
@@ -53,7 +54,7 @@ class RecordCache(Generic[T]):
             else:
                 missing.append(UUID(bytes=one))
         if missing:
-            for record_id, row in self._shard.fetch(missing).items():
+            for record_id, row in self._records.fetch(missing).items():
                 record, size = self._parse(row), len(row[payloads.RECORD])
                 found[record_id.bytes] = record
                 self._kept[record_id.bytes] = record, size

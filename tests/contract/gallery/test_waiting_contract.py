@@ -38,6 +38,32 @@ def test_open_sightings_are_found_by_similarity_and_sensor(gallery: Gallery) -> 
     assert gallery.search_open(query(), other, 5) == []
 
 
+def test_a_search_shows_open_sightings_as_they_were_last_written(gallery: Gallery) -> None:
+    vessel = make_vessel()
+    gallery.put_vessel(vessel)
+    (first,) = put(gallery, None, 0.9)
+    modality, own = first.sighting.modality, first.sighting.id
+
+    def shown() -> list[tuple[str | None, GroupPlace | None]]:
+        return [(h.sighting.note, h.place) for h in gallery.search_open(query(), modality, 5)]
+
+    assert shown() == [(None, None)]
+    noted = first.sighting.model_copy(update={"note": "again"})
+    gallery.put_open_sightings([EmbeddedSighting(noted, first.vector)])
+    assert shown() == [("again", None)]
+    place = GroupPlace(uuid4(), 0.9)
+    gallery.place_in_group({own: place})
+    assert shown() == [("again", place)]
+    gallery.compare_anew([own])
+    assert shown() == [("again", None)]
+    gallery.move_sightings([own], vessel)
+    assert shown() == []
+    gallery.move_sightings([own], None)
+    assert shown() == [("again", None)]
+    gallery.delete_open_sightings([own])
+    assert shown() == []
+
+
 def test_a_sighting_is_marked_in_the_write_that_gives_it_a_vessel(gallery: Gallery) -> None:
     vessel = make_vessel()
     (enrolled,) = put(gallery, vessel, 0.9)

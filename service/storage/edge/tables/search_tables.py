@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,9 @@ SAVE_AFTER = 20_000
 some more records than that."""
 
 ENROLLED, OPEN = "enrolled", "open"
+OPEN_CHARACTERS = 2**20
+"""Of the JSON of open sightings that are kept: some 1,000 records."""
+
 NOT_SAVED = "search tables are not saved, so that a start may take longer: %s"
 T = TypeVar("T")
 
@@ -47,6 +51,7 @@ class SearchTables(Watcher):
     Attributes:
         enrolled: the sightings of vessels.
         records: those of enrolled sightings that were found last.
+        open_records: those of open sightings, as hits without a similarity.
     """
 
     def __init__(
@@ -74,6 +79,9 @@ class SearchTables(Watcher):
         self._failed = set[bytes]()
         self._save_at = SAVE_AFTER
         self.records = RecordCache(sightings.shard, payloads.sighting_from)
+        self.open_records = RecordCache(
+            sightings.open_points, partial(payloads.hit_from, score=0.0), OPEN_CHARACTERS
+        )
         try:
             self._open_saved()
         except (OSError, ValueError, KeyError) as error:
@@ -211,15 +219,24 @@ class SearchTables(Watcher):
                 self._in_progress -= 1
 
     def put(self, points: Sequence[Point]) -> None:
-        self.records.drop(one.id for one in points)
+        self._drop_records([one.id for one in points])
         rows = [(one.id, one.vector or [], one.payload) for one in points]
         self.enrolled.put_sightings(rows)
         self.open.put(rows)
 
     def delete(self, ids: Collection[UUID]) -> None:
-        self.records.drop(ids)
+        self._drop_records(ids)
         self.enrolled.delete_sightings(ids)
         self.open.delete(ids)
+
+    def mark_compared(self, ids: Collection[UUID], compared: bool) -> None:
+        """Follow a change of the groups of open sightings, see `OpenTable.mark_compared`."""
+        self.open_records.drop(ids)
+        self.open.mark_compared(ids, compared)
+
+    def _drop_records(self, ids: Collection[UUID]) -> None:
+        self.records.drop(ids)
+        self.open_records.drop(ids)
 
     def _columns(self) -> saved_tables.Columns:
         return {ENROLLED: self.enrolled.columns(), OPEN: self.open.columns()}
