@@ -171,11 +171,7 @@ class Grouping(UseCase):
         """Put a sighting into a group or none, unless an analyst decides about it right now."""
         sighting = one.sighting
         try:
-            facts = recorded_facts(self._matches, sighting.id)
-            found = {} if facts is None else self._resembling(one, waiting)
-            if facts is None or not (found or facts.one_ship):
-                self._gallery.place_in_group({sighting.id: None})
-                return True
+            found = self._resembling(one, waiting)
             with self._write_lock, self._leases.for_judgement(sighting.id):
                 self._gallery.place_in_group(self._places(sighting, found))
         except ConflictError:
@@ -229,6 +225,8 @@ class Grouping(UseCase):
         the sighting that it begins a group with.
         """
         known = _Known(self._matches)
+        if known.facts(sighting.id) is None:
+            return {sighting.id: None}
         ship = [sighting, *self._sent_with(sighting, known)]
         own = {one.id for one in ship}
         others = [one for i, one in found.items() if i not in own]
@@ -248,22 +246,25 @@ class Grouping(UseCase):
         log_odds: dict[UUID, float] = {}
         for one in others:
             log_odds[one.group_id] = max(one.log_odds, log_odds.get(one.group_id, -math.inf))
-        found: list[tuple[UUID, list[Sighting]]] = []
-        for group_id in sorted(log_odds, key=lambda one: (-log_odds[one], one))[:TRIED_GROUPS]:
+        tried = sorted(log_odds, key=lambda one: (-log_odds[one], one))[:TRIED_GROUPS]
+        others_odds = [value for i, value in log_odds.items() if i not in tried]
+        if not tried or _share(log_odds[tried[0]], others_odds) < THRESHOLD:
+            return None  # even if all others that are tried were kept apart
+        chosen: UUID | None = None
+        for group_id in tried:
             members = [one.sighting for one in self._gallery.members_of([group_id])]
             members += [one.hit.sighting for one in others if one.begins(group_id)]
             members = [one for one in members if one not in ship]
             if any(known.apart(a, b) for a in ship for b in members):
                 del log_odds[group_id]
-            else:
-                found.append((group_id, members))
-        for group_id, members in found[:1]:
-            rest = [value for i, value in log_odds.items() if i != group_id]
-            shares = probabilities_from_log_odds([log_odds[group_id], *rest])
-            fits = bool(members) and all(one.id in likely for one in members)
-            if fits and shares.candidates[0] >= THRESHOLD:
-                return GroupPlace(group_id, shares.candidates[0])
-        return None
+            elif chosen is None:
+                chosen = group_id
+                if not members or any(one.id not in likely for one in members):
+                    return None
+        if chosen is None:
+            return None
+        share = _share(log_odds.pop(chosen), [*log_odds.values()])
+        return GroupPlace(chosen, share) if share >= THRESHOLD else None
 
     def _sent_with(self, sighting: Sighting, known: "_Known") -> list[Sighting]:
         """Return the open sightings that were sent as chips of the same ship."""
@@ -300,6 +301,11 @@ class _Known:
             return True
         voyage = check_kinematics(a.fix, b.fix)
         return self.said_apart(a, b) or (voyage is not None and not voyage.feasible)
+
+
+def _share(log_odds: float, others: Sequence[float]) -> float:
+    """Return the probability of a group, given the log odds of all others against none."""
+    return probabilities_from_log_odds([log_odds, *others]).candidates[0]
 
 
 def _both(

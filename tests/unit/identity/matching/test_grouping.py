@@ -14,7 +14,13 @@ from service.identity.matching.grouping import THRESHOLD
 from service.identity.matching.groups import SightingGroup
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.scene import SceneMatcher
-from service.identity.records.match_records import Decision, MatchFilter, NewJudgement, Standing
+from service.identity.records.match_records import (
+    Decision,
+    MatchFilter,
+    MatchPage,
+    NewJudgement,
+    Standing,
+)
 from service.identity.records.sightings import SightingHit
 from service.identity.uploads import ChipMetadata, ChipUpload
 from tests.support.use_cases import UseCases, optical, sar, sar_look
@@ -103,6 +109,29 @@ def test_one_sighting_costs_two_searches(
     ask(use_cases, sar_look(1))
     run(use_cases)
     assert sorted(searches) == sorted(Modality)
+
+
+def test_records_of_others_are_read_only_if_a_group_is_probable(
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_like = ask(use_cases, sar(7))
+    run(use_cases)
+    read: list[UUID | None] = []
+    page = use_cases.matches.page
+
+    def noted(where: MatchFilter, limit: int, cursor: str | None) -> MatchPage:
+        read.append(where.sighting_id)
+        return page(where, limit, cursor)
+
+    monkeypatch.setattr(use_cases.matches, "page", noted)
+    with monkeypatch.context() as many:
+        many.setattr(use_cases.gallery, "open_count", lambda: 10**9)
+        second = ask(use_cases, sar_look(7))
+        run(use_cases)
+    assert read == [second]
+    ask(use_cases, third_look(7))
+    run(use_cases)
+    assert looked_like in read
 
 
 def test_more_waiting_sightings_need_more_evidence(
