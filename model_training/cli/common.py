@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from model_training.calibration.calibrate import CalibrationError
 from model_training.data.hoss import DatasetError
@@ -57,8 +58,13 @@ def exit_on_error(*expected: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as error:
-        print(f"error: {error}", file=sys.stderr)
+        reason = _in_one_line(error) if isinstance(error, ValidationError) else error
+        print(f"error: {reason}", file=sys.stderr)
         raise typer.Exit(2) from error
+
+
+def _in_one_line(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
 
 
 def run_errors() -> tuple[type[Exception], ...]:

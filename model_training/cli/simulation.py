@@ -38,7 +38,8 @@ def simulate(
             settings = yaml.safe_load(config.read_text()) if config is not None else {}
             options = {"vessels": vessels, "seed": seed}
             settings |= {name: value for name, value in options.items() if value is not None}
-            counts = write_dataset(SimulatorConfig.from_dict(settings), out, workers, truth=truth)
+            simulator = SimulatorConfig.model_validate(settings)
+            counts = write_dataset(simulator, out, workers, truth=truth)
     print(json.dumps(counts, indent=2))
 
 

@@ -78,10 +78,10 @@ def require_settings(file: Path, settings: Mapping[str, Any]) -> None:
         partial.write_text(text)
         partial.replace(file)
         return
-    if file.read_text() != text:
-        recorded = json.loads(file.read_text())
-        keys = sorted(recorded.keys() | settings.keys())
-        different = [key for key in keys if recorded.get(key) != json.loads(text).get(key)]
+    recorded, wanted = json.loads(file.read_text()), json.loads(text)
+    if recorded != wanted:
+        keys = sorted(recorded.keys() | wanted.keys())
+        different = [key for key in keys if recorded.get(key) != wanted.get(key)]
         raise StoreError(
             f"{file.parent} holds chips of other settings ({', '.join(different)} differ from its "
             f"{file.name}); choose another folder or remove it"

@@ -108,7 +108,8 @@ def prepare_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> tuple[PictureStor
 def _require_same_fleet(fleet: FleetConfig, spec: PreprocessSpec) -> None:
     """Record the settings of a new folder, or refuse a folder of a fleet with other settings."""
     settings = fleet.model_dump(mode="json", exclude=_NOT_OF_A_SHIP)
-    settings["simulator"] = SimulatorConfig.from_dict(fleet.simulator).to_dict()
+    simulator = SimulatorConfig.model_validate(fleet.simulator)
+    settings["simulator"] = simulator.model_dump(mode="json")
     settings["denoise_percentile"] = spec.denoise_percentile
     require_settings(fleet.folder / FLEET_FILE, settings)
 
@@ -117,7 +118,7 @@ def render_shard(fleet: FleetConfig, percentile: float | None, shard: tuple[str,
     """Render all views of the ships of a shard (part, number) and write them."""
     part, number = shard
     training = part == "train"
-    config = SimulatorConfig.from_dict(fleet.simulator)
+    config = SimulatorConfig.model_validate(fleet.simulator)
     chips, layouts, kinds = [], [], []
     for index in range(number * SHARD_VESSELS, (number + 1) * SHARD_VESSELS):
         vessel = sample_vessel(index, fleet.seed if training else fleet.validation_seed, config)

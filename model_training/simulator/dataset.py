@@ -32,11 +32,9 @@ from model_training.simulator.ships.vessel import VesselModel, generator, sample
 from model_training.simulator.truth import LAYOUT_CHANNELS
 from model_training.simulator.views import SensorName, View
 from service.contract.chip import DEFAULT_GSD_M, Modality
-from service.contract.hoss_names import PROVENANCE_FILE
+from service.contract.hoss_names import DISTRACTOR_ID, PROVENANCE_FILE
 
 FORMAT_VERSION = 1
-DISTRACTOR_ID = -1
-"""Identity of all distractors in file names, as HOSS has it."""
 _DISTRACTOR_SEED_OFFSET = 1_000_000
 """Keeps the fleets from which distractors are drawn apart from the data set's own."""
 _SPLIT_STREAM = 41
@@ -293,7 +291,7 @@ def _about(config: SimulatorConfig, entries: list[Entry], truth: _Truth) -> dict
         "format": FORMAT_VERSION,
         "domain": "simulated",
         "seed": config.seed,
-        "config": config.to_dict(),
+        "config": config.model_dump(mode="json"),
         "ids": {
             split: sum(e.split == split and e.number != DISTRACTOR_ID for e in entries)
             for split in ("train", "validation", "test")

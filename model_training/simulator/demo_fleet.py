@@ -75,7 +75,7 @@ def write_demo_fleet(out_dir: Path, vessels: int = 44, strangers: int = 8) -> di
     about = {
         "domain": "simulated",
         "seed": _SEED,
-        "config": config.to_dict(),
+        "config": config.model_dump(mode="json"),
         "note": "No satellite took these chips; no such ships exist.",
     }
     (out_dir / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")

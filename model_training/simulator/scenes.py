@@ -7,7 +7,7 @@ ships, whose truth is known, and genuine chips, which have no sea of their own a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,8 @@ def render_scene(
         config: conditions; its crop settings are replaced by exact ones.
         neighbours: further ships, each placed clear of the first.
     """
-    exact = replace(
-        config, crop_margin=_SEA_AROUND, crop_sd=0.0, bad_crop_probability=0.0, rotation_sd_deg=0.0
-    )
+    crop = {"crop_margin": _SEA_AROUND, "crop_sd": 0.0, "bad_crop_probability": 0.0}
+    exact = config.model_copy(update={**crop, "rotation_sd_deg": 0.0})
     view = render_view(vessel, modality, view_seed, exact)
     shown_m = view.geometry["crop_height_m"] / (1.0 + _SEA_AROUND)
     side = max(round(view.pixels.shape[0] * float(rng.uniform(1.2, 2.0))), 48)

@@ -186,7 +186,7 @@ def _finished(path: Path, config: ConfigT, steps: int) -> bool:
 def _ensure_data(entry: TestData) -> DataEntry:
     """Return the data, rendering them if they are simulated and missing."""
     if entry.simulate is not None and not (entry.root / "dataset.json").is_file():
-        write_dataset(SimulatorConfig.from_dict(entry.simulate), entry.root)
+        write_dataset(SimulatorConfig.model_validate(entry.simulate), entry.root)
     if not entry.root.is_dir():
         raise AblationError(f"{entry.name}: {entry.root} is not a folder")
     return DataEntry(name=entry.name, root=entry.root)

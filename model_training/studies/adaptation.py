@@ -112,7 +112,7 @@ def grow_archive(
     root = study.out / "sensor"
     if not (root / "dataset.json").is_file():
         progress("rendering the other sensor's ships")
-        write_dataset(SimulatorConfig.from_dict(study.sensor), root)
+        write_dataset(SimulatorConfig.model_validate(study.sensor), root)
     dataset = read_hoss(root)
     ids = sorted({chip.vessel_id for chip in dataset.train})
     if max(study.ships) > len(ids):

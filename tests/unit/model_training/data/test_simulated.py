@@ -56,7 +56,7 @@ def test_chips_are_rendered_views_prepared_by_the_serving_code(fleet: FleetConfi
     train, validation = prepare_fleet(fleet, SPEC)
     assert (len(train), len(validation)) == (12, 6)
     assert train.layouts is not None
-    config = SimulatorConfig.from_dict(fleet.simulator)
+    config = SimulatorConfig.model_validate(fleet.simulator)
     for store, training in ((train, True), (validation, False)):
         for row in range(len(store)):
             modality = store.modality(row)
@@ -100,5 +100,5 @@ def test_a_folder_of_another_fleet_is_refused(fleet: FleetConfig) -> None:
     other = fleet.model_copy(update={"seed": 6})
     with pytest.raises(StoreError, match="other settings"):
         prepare_fleet(other, SPEC)
-    with pytest.raises(ValueError, match="unknown simulator settings"):
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
         prepare_fleet(fleet.model_copy(update={"simulator": {"colour": 1}}), SPEC)

@@ -88,7 +88,7 @@ def test_other_pixel_sizes_than_those_of_hoss_are_read_back(folder: Path, tmp_pa
 def test_dataset_json_describes_the_data_set(folder: Path) -> None:
     about = json.loads((folder / "dataset.json").read_text())
     assert about["domain"] == "simulated"
-    assert SimulatorConfig.from_dict(about["config"]) == SMALL
+    assert SimulatorConfig.model_validate(about["config"]) == SMALL
     assert about["ids"] == {"train": 4, "validation": 4, "test": 4}
     assert about["chips"] == sum(
         len(list((folder / p).glob("*.tif")))

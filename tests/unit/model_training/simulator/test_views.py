@@ -85,7 +85,7 @@ def test_the_layout_depends_on_the_sensor_only_through_the_bow(ship: VesselModel
 
 
 def test_gsd_scales_the_chip_but_not_the_ship(ship: VesselModel) -> None:
-    config = replace(TIGHT, rotation_sd_deg=0.0)
+    config = TIGHT.model_copy(update={"rotation_sd_deg": 0.0})
     fine = render_view(ship, "optical", 3, config, gsd_m=0.4)
     coarse = render_view(ship, "optical", 3, config, gsd_m=0.8)
     assert fine.gsd_m == 0.4
