@@ -4,6 +4,7 @@ Each command imports what it needs when it runs, so that `crossfix --help` is qu
 that call a service load no models.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -254,11 +255,15 @@ for maintenance_command in (*MAINTENANCE_COMMANDS, collections):
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; print an expected error as one line and end with its exit status.
 
-    A character that the terminal's encoding lacks is printed as its escape sequence.
+    A character that the terminal's encoding lacks is printed as its escape sequence; what is
+    printed to a stream that the caller closed is dropped.
     """
     from service.client.errors import ClientError
     from service.contract.errors import CrossfixError
 
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

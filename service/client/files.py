@@ -22,17 +22,22 @@ def require_text_name(path: Path) -> Path:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write, which becomes `path` when the block ends without an error.
 
-    Creates the folder.
+    Creates the folder. Of a symbolic link the file that it names is written; a device or a pipe is
+    written itself, as it cannot be replaced.
 
     Raises:
         SourceError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        target = Path(os.path.realpath(path))
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

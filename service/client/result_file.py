@@ -29,6 +29,8 @@ class ResultFile:
             SourceError: it cannot be used, another process has it open, or it holds other data.
         """
         self._path = path
+        if path.exists() and not path.is_file():
+            raise SourceError(f"{path} is no file, so that it cannot keep results; give another")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")

@@ -1,4 +1,5 @@
 import io
+import subprocess
 import sys
 
 import pytest
@@ -31,3 +32,9 @@ def test_words_of_options_are_read_in_any_case(capsys: pytest.CaptureFixture[str
         main(["match", "missing.tif", "--modality", "SAR", "--framing", "As_Is"])
     assert "missing.tif" in (said := capsys.readouterr().err)
     assert "Invalid value" not in said
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = [sys.executable, "-m", "service.cli.main", "settings"]
+    closed = ["sh", "-c", '"$@" >&- 2>&-', "sh", *command]
+    assert subprocess.run(closed, check=False).returncode == 0

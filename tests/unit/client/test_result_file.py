@@ -118,6 +118,12 @@ def test_another_file_is_not_touched(tmp_path: Path, content: str) -> None:
     assert other.read_text() == content
 
 
+def test_what_is_no_file_keeps_no_results(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/full")):
+        with pytest.raises(SourceError, match=f"{path} is no file"):
+            ResultFile(path)
+
+
 def test_one_process_at_a_time_writes_a_file(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     with ResultFile(out), pytest.raises(SourceError, match="written by another process"):
