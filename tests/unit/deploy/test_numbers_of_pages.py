@@ -76,6 +76,11 @@ SAYINGS = {
         f"up to {WORDS[MAX_CHIPS]} chips of one ship",
         f"up to {MAX_SCENE_CHIPS} chips of one image",
         f"undoes the deletion for {SETTINGS.restore_days:g} days",
+        f"(1 to {MAX_KEY_LENGTH} printable characters",
+        f"up to {MAX_BYTES // 10**6} MB; the oldest are removed first",
+        "used again after a minute" if CLAIM_LIFETIME_S == 60.0 else "?",
+        "stores responses for a day" if RESPONSE_LIFETIME_S == 86_400.0 else "?",
+        f"larger than {MAX_RESPONSE_BYTES // 10**6} MB",
     ],
     "chips": [
         f"| {NO_SHIP_SAR[0]:g} and below | {NO_SHIP_OPTICAL[1]:g} (optical), {NO_SHIP_SAR[1]:g} "
@@ -101,13 +106,8 @@ SAYINGS = {
         f"a cosine of {COPY_SIMILARITY:g} or more",
     ],
     "access": [
-        f"(1 to {MAX_KEY_LENGTH} printable characters",
         f"with {8 * SECRET_BYTES} random bits",
         "reads the new file within a second" if CHECK_EVERY_S == 1.0 else "?",
-        f"up to {MAX_BYTES // 10**6} MB; the oldest are removed first",
-        "used again after a minute" if CLAIM_LIFETIME_S == 60.0 else "?",
-        "stores responses for a day" if RESPONSE_LIFETIME_S == 86_400.0 else "?",
-        f"larger than {MAX_RESPONSE_BYTES // 10**6} MB",
     ],
     "bundle": [
         f"from which {percent(MIN_RIGHT['likely'])} (`likely`), {percent(MIN_RIGHT['no_match'])} "
