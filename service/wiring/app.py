@@ -30,7 +30,7 @@ from service.wiring.active_bundle import (
 from service.wiring.background import repeated_tasks
 from service.wiring.bundle_follower import BundleFollower
 from service.wiring.bundle_routes import ProcessParts, open_bundle_resources, serve_bundle
-from service.wiring.bundles import bundle_to_serve
+from service.wiring.bundles import bundle_to_serve, keep_bundle
 from service.wiring.crash_cleanup import RunningMarker
 from service.wiring.decoders import open_decoders
 from service.wiring.gallery_markers import require_complete
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
             _webhook(settings),
         )
         active = ActiveBundle(serve_bundle(parts, resources))
+        keep_bundle(settings, resources.bundle)
         facts = {"chips_cleared_up": marker.removed_chips}
         AuditTrail(stores.audit, utc_now, active.current.bundle_id).record("serve-bundle", facts)
         on_error.pop_all()

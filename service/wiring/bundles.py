@@ -1,10 +1,10 @@
-"""Find the bundle to serve."""
+"""Find the bundle to serve, and keep it."""
 
 import logging
 from contextlib import closing
 from pathlib import Path
 
-from service.contract.bundle import open_bundle
+from service.contract.bundle import Bundle, open_bundle
 from service.contract.errors import BundleError
 from service.settings import Settings
 from service.wiring.stores import active_bundle_id, open_bundle_store
@@ -23,8 +23,27 @@ def bundle_to_serve(settings: Settings) -> Path:
     active = active_bundle_id(settings)
     if active is None or active == configured:
         return settings.bundle
-    log.warning("serving bundle %s, the gallery's active bundle, not %s", active, configured)
-    return find_bundle(settings, active)
+    folder = find_bundle(settings, active)
+    log.warning(
+        "serving bundle %s, the gallery's active bundle, not %s; `crossfix reembed --to %s` moves "
+        "the gallery",
+        *(active, configured, settings.bundle),
+    )
+    return folder
+
+
+def keep_bundle(settings: Settings, bundle: Bundle) -> None:
+    """Install the bundle that is served, unless it is installed.
+
+    An update of Crossfix may replace the shipped bundle by another one; the gallery is served by
+    the installed bundle until it is moved.
+
+    Raises:
+        StoreUnavailableError, StoreFullError: it cannot be stored.
+    """
+    with closing(open_bundle_store(settings)) as bundles:
+        if bundle.bundle_id not in bundles.ids():
+            bundles.put(bundle)
 
 
 def find_bundle(settings: Settings, bundle_id: str) -> Path:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.contract.bundle import Bundle, open_bundle
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_files, sync_folder
 from service.contract.errors import BundleError
 from service.storage.local.disk_errors import disk_errors
 
@@ -61,6 +61,7 @@ class FolderBundleStore:
         target = self._root / bundle_id
         with disk_errors(f"install bundle {bundle_id} in {self._root}"), self._scratch() as folder:
             write(folder)
+            sync_files(folder)
             _require_id(open_bundle(folder), bundle_id)
             try:
                 folder.rename(target)

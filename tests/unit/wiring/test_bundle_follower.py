@@ -1,5 +1,6 @@
 """A running service moves to another bundle and back without dropping a request."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -198,11 +199,24 @@ def test_a_service_starts_with_the_active_bundle_of_the_gallery(
     assert open_bundle(bundle_to_serve(settings)).bundle_id == second.bundle_id
 
 
-def test_starting_with_another_bundle_is_rejected_and_names_the_command(
+def test_a_gallery_stays_with_its_bundle_when_another_one_is_configured(
+    settings: Settings, second: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update of Crossfix may replace the shipped bundle, so the service keeps a copy."""
+    with serving(settings) as api:
+        enrol(api, 1)
+    with serving(settings.model_copy(update={"bundle": second.path})) as api:
+        assert api.get("/bundle").json()["bundle_id"] == open_bundle(SHIPPED_BUNDLE).bundle_id
+        assert api.post("/match", files={"chip": sar_tiff(1)}).json()["gallery"]["vessels"] == 1
+    assert f"crossfix reembed --to {second.path}" in caplog.text
+
+
+def test_starting_without_the_bundle_of_the_gallery_is_rejected_and_names_the_command(
     tmp_path: Path, second: Bundle
 ) -> None:
     first = Settings(bundle=SHIPPED_BUNDLE, data_dir=tmp_path / "data", device="cpu", threads=1)
     create_and_close(first)
+    shutil.rmtree(first.data_dir / "bundles")
     other = first.model_copy(update={"bundle": second.path})
     with pytest.raises(BundleError, match="crossfix reembed --to"):
         create_app(other)
