@@ -1,6 +1,5 @@
 """`crossfix-train evaluate --framing` and `--gsd`: loose crops and coarse chips."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +7,8 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from model_training.cli.common import (
-    Framing,
-    exit_on_error,
-    model_paths,
-    open_calibration,
-    write_metrics,
-)
 from model_training.cli.tables import print_table, progress
 from model_training.embedding.chip_table import ChipEmbedder
-from model_training.embedding.models import open_model
 from model_training.evaluation.framing_report import Errors, measure_scenes, simulate_scenes
 from model_training.evaluation.loose_crops import (
     Results,
@@ -198,42 +189,3 @@ def _retrieval_table(second: str) -> Table:
 def _cells(found: Retrieval) -> tuple[str, ...]:
     rank = f"{found.reciprocal_rank:.2f}"
     return str(found.mean_ap), str(found.first), rank, str(found.queries), str(found.gallery)
-
-
-def evaluate_crops(
-    data: Path,
-    name: str,
-    bundle: Path | None,
-    checkpoint: list[Path] | None,
-    calibration: Path | None,
-    framing: Framing,
-    gsd: bool,
-    ships: int,
-    scenes: int,
-    *,
-    draws: int,
-    seed: int,
-    threads: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure loose crops or coarse chips, and print or write the numbers."""
-    with exit_on_error(ValueError):
-        if gsd and framing != "as_is":
-            raise ValueError("give either --gsd or --framing, not both")
-        embed = open_model(*model_paths(bundle, checkpoint), threads=threads)
-        measured: MeasuredGsds | Measured
-        if gsd:
-            measured = measure_resolutions(data, name, embed, ships, scenes, draws, seed)
-        else:
-            named = bundle is not None or calibration is not None
-            measured = measure_framing(
-                *(data, name, embed, framing, ships, scenes, draws, seed),
-                open_calibration(bundle, calibration).bow_preference if named else None,
-            )
-        if out is not None:
-            write_metrics(out, measured.metrics())
-    if as_json:
-        print(json.dumps(measured.document(), indent=2))
-    else:
-        measured.print()

@@ -56,41 +56,41 @@ def evaluate(
     With --framing tight or wild, or with --gsd: mAP, R1 and MRR of such queries, as served. Each
     number has a 95 % interval.
     """
+    from model_training.cli import crops
     from model_training.data.hoss import read_hoss
     from model_training.evaluation import evaluate as evaluation
 
     title = name or data.resolve().name
-    if gsd or framing != "as_is":
-        from model_training.cli.crops import evaluate_crops
-
-        evaluate_crops(
-            data,
-            title,
-            bundle,
-            checkpoint,
-            calibration,
-            framing,
-            gsd,
-            ships,
-            scenes,
-            draws=draws,
-            seed=seed,
-            threads=threads,
-            out=out,
-            as_json=as_json,
-        )
-        return
     with common.exit_on_error(ValueError):
-        splits = evaluation.protocols_of(read_hoss(data))
-        chips = evaluation.chips_of(splits)
-        table = embed_for_measuring(chips, common.model_paths(bundle, checkpoint), threads)
-        result = evaluation.evaluate(splits, table, draws, seed)
+        model = common.model_paths(bundle, checkpoint)
+        if gsd and framing != "as_is":
+            raise ValueError("give either --gsd or --framing, not both")
+        result: evaluation.Evaluation | crops.Measured | crops.MeasuredGsds
+        if gsd:
+            embed = open_model(*model, threads=threads)
+            result = crops.measure_resolutions(data, title, embed, ships, scenes, draws, seed)
+            metrics, show = result.metrics(), result.print
+        elif framing != "as_is":
+            embed = open_model(*model, threads=threads)
+            preference = None
+            if bundle is not None or calibration is not None:
+                preference = common.open_calibration(bundle, calibration).bow_preference
+            result = crops.measure_framing(
+                data, title, embed, framing, ships, scenes, draws, seed, preference
+            )
+            metrics, show = result.metrics(), result.print
+        else:
+            splits = evaluation.protocols_of(read_hoss(data))
+            table = embed_for_measuring(evaluation.chips_of(splits), model, threads)
+            result = evaluation.evaluate(splits, table, draws, seed)
+            metrics = evaluation.evaluation_metrics(result, title)
+            show = partial(tables.print_table, tables.evaluation_table(result, data))
         if out is not None:
-            common.write_metrics(out, evaluation.evaluation_metrics(result, title))
+            common.write_metrics(out, metrics)
     if as_json:
         print(json.dumps(result.document(), indent=2))
     else:
-        tables.print_table(tables.evaluation_table(result, data))
+        show()
 
 
 def calibrate(

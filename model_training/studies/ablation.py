@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from model_training.data.hoss import Split, read_hoss
 from model_training.embedding.chip_table import ChipEmbedder, ChipTable, embed_chips
@@ -43,6 +43,7 @@ from model_training.evaluation.metrics import (
     summarise,
 )
 from model_training.ranking import FloatMatrix, QueryScores
+from model_training.training.config import TypedConfig
 
 SIZE_ONLY = "size only"
 
@@ -51,18 +52,14 @@ class AblationError(Exception):
     """The study cannot be run; says what is wrong."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataEntry(_Entry):
+class DataEntry(TypedConfig):
     """A data set in HOSS layout, or a plain folder of chips."""
 
     name: str
     root: Path
 
 
-class Variant(_Entry):
+class Variant(TypedConfig):
     """One recipe: its models by seed, and whether optical embeddings are fused."""
 
     name: str
@@ -70,7 +67,7 @@ class Variant(_Entry):
     fusion: bool = False
 
 
-class Study(_Entry):
+class Study(TypedConfig):
     """Variants in the order in which parts are added."""
 
     data: tuple[DataEntry, ...] = Field(min_length=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from model_training.cli import crops, measuring
+from model_training.cli import measuring
 from model_training.embedding.chip_table import ChipEmbedder, Embeddings
 from service.contract.chip import Chip
 from tests.support.training.commands import SENSORS
@@ -27,8 +27,7 @@ def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
         return embed
 
-    for module in (measuring, crops):
-        monkeypatch.setattr(module, "open_model", open_model)
+    monkeypatch.setattr(measuring, "open_model", open_model)
     return tmp_path / "model"
 
 
