@@ -146,6 +146,6 @@ def test_a_folder_of_chips_says_what_its_pixels_measure_and_that_it_is_simulated
 
 
 def test_the_key_of_a_vessel_is_that_of_the_command(desk: WatchedPage) -> None:
-    table = "chip,imo,mmsi\na.png,IMO 9074729,\na.png,,MMSI: 244 660 000\n"
+    table = "chip,imo,mmsi\na.png,IMO 9074729,\na.png,9074729.0,\na.png,,MMSI: 244 660 000\n"
     read = desk.open().evaluate(FLEET, [["ships.csv", table], ["a.png", "1"]])
-    assert [chip[0] for chip in read["chips"]] == ["imo 9074729", "mmsi 244660000"]
+    assert [chip[0] for chip in read["chips"]] == ["imo 9074729"] * 2 + ["mmsi 244660000"]

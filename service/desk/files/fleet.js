@@ -72,9 +72,9 @@ function statedGsd(table) {
   return stated;
 }
 
-/** Take off the name of a number, and the blanks in it, as `crossfix enrol` does: `IMO 9074729`. */
+/** Take off the name of a number, its blanks and decimals of zero, as `crossfix enrol` does: `IMO 9074729.0`. */
 function inOneForm(cells) {
-  for (const [name, marks] of [["imo", /^(imo)?[\s:#]*|\s+/gi], ["mmsi", /^(mmsi)?[\s:#]*|\s+/gi]]) {
+  for (const [name, marks] of [["imo", /^(imo)?[\s:#]*|\s+|\.0+\s*$/gi], ["mmsi", /^(mmsi)?[\s:#]*|\s+|\.0+\s*$/gi]]) {
     if (cells[name] && !meansUnknown(cells[name])) cells[name] = cells[name].replace(marks, "");
   }
 }

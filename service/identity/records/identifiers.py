@@ -82,8 +82,11 @@ def normalise_mmsi(text: str) -> str:
 
 
 def _digits(name: str, text: str) -> str:
-    """Take off the name of a number, such as `MMSI:`, and the blanks in it."""
-    return re.sub(rf"^\s*({name})?[\s:#]*|\s+", "", text, flags=re.IGNORECASE)
+    """Take off the name of a number, such as `MMSI:`, the blanks in it, and decimals of zero.
+
+    Tables with an empty cell write whole numbers as `9074729.0`.
+    """
+    return re.sub(rf"^\s*({name})?[\s:#]*|\s+|\.0+\s*$", "", text, flags=re.IGNORECASE)
 
 
 def normalise_line(text: str) -> str:

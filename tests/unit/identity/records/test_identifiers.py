@@ -13,7 +13,7 @@ from service.identity.records.identifiers import (
 
 
 @pytest.mark.parametrize(
-    "text", ["9074729", "IMO 9074729", "imo9074729", " IMO: 9074729 ", "907 4729"]
+    "text", ["9074729", "IMO 9074729", "imo9074729", " IMO: 9074729 ", "907 4729", "9074729.0"]
 )
 def test_an_imo_number_is_reduced_to_its_digits(text: str) -> None:
     assert normalise_imo(text) == "9074729"
