@@ -57,6 +57,9 @@ class MatchSummary(ResponseBody):
         description="that the ship is none of the vessels compared; null when none was compared"
     )
     judgement: JudgementOut | None = Field(description="the judgement in force")
+    found_by: FoundByOut | None = Field(
+        description="set when the service asked again by itself: the vessel and its new chip"
+    )
 
     @classmethod
     def of(cls, record: MatchRecord) -> "MatchSummary":

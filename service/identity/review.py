@@ -73,8 +73,9 @@ class MatchReview(UseCase):
 
         Raises:
             NotFoundError: no such match, or no such vessel.
-            ConflictError: the query sighting was deleted, there is no judgement to withdraw, or
-                another request judges a match of the same sighting right now.
+            ConflictError: the query sighting was deleted, there is no judgement to withdraw,
+                there are other judgements than the analyst has seen, or another request judges a
+                match of the same sighting right now.
             StoreUnavailableError, StoreFullError: nothing was acknowledged.
         """
         with self._write_lock:
@@ -82,6 +83,7 @@ class MatchReview(UseCase):
             with self._leases.for_judgement(*match.sighting_ids) as lease:
                 self.finish_interrupted(match.sighting_ids, lease)
                 record = self._record(match_id)
+                _require_seen(record, new)
                 judgement = self._judgement(record, new)
                 with self._trail.change("verdict", **_facts(record, judgement)):
                     settled = self._add_judgement(record, judgement, lease)
@@ -243,6 +245,16 @@ def _survivors(merged: UUID, survivors: Mapping[UUID, UUID | None]) -> Iterator[
     while survivor is not None:
         yield survivor
         survivor = survivors.get(survivor)
+
+
+def _require_seen(record: MatchRecord, new: NewJudgement) -> None:
+    if new.seen is None or new.seen == len(record.judgements):
+        return
+    latest = record.judgements[-1] if record.judgements else None
+    found = "has no judgement now" if latest is None else f"was {latest.decision} by {latest.by}"
+    raise ConflictError(
+        f"the match {found}, after you looked at it: your judgement was not recorded; look again"
+    )
 
 
 def _sighting_deleted(record: MatchRecord) -> ConflictError:

@@ -128,8 +128,9 @@ def matches_router(matches: MatchStore, review: MatchReview, telemetry: Telemetr
         Confirming assigns the query sighting to the vessel, so that it is evidence in later
         matches, with the facts that this match stated. Rejecting the match or withdrawing the
         confirmation takes the vessel away again. All judgements of a match are stored and its
-        latest is in force. Matches of one chip with the same stated facts share a sighting, which
-        belongs to the vessel confirmed last of those that are confirmed.
+        latest is in force; `seen` keeps one analyst from overruling another unknowingly. Matches of
+        one chip with the same stated facts share a sighting, which belongs to the vessel confirmed
+        last of those that are confirmed.
         """
         detail = review.judge(parse_id("match", match_id), judgement)
         match = detail.record.match

@@ -157,10 +157,18 @@ def get_match(match_id: Id) -> Call[models.MatchRecord]:
 
 
 def judge(
-    match_id: Id, decision: models.Decision, *, vessel_id: Id | None = None, note: str | None = None
+    match_id: Id,
+    decision: models.Decision,
+    *,
+    vessel_id: Id | None = None,
+    note: str | None = None,
+    seen: int | None = None,
 ) -> Call[models.MatchRecord]:
-    """Judge a match: `confirmed` with a vessel, `rejected`, or `withdrawn`."""
-    body = {"decision": decision, "vessel_id": vessel_id, "note": note}
+    """Judge a match: `confirmed` with a vessel, `rejected`, or `withdrawn`.
+
+    With `seen`, it is refused unless the match has that many judgements.
+    """
+    body = {"decision": decision, "vessel_id": vessel_id, "note": note, "seen": seen}
     path = f"/matches/{match_id}/verdict"
     return Call("POST", path, reads(models.MatchRecord), body=_known(body), once=True)
 

@@ -323,6 +323,7 @@ class MatchSummary(Body):
     first: Candidate | None = None
     none_probability: float | None = None
     judgement: Judgement | None = None
+    found_by: FoundBy | None = None
 
 
 class GroupMember(Body):

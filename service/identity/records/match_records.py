@@ -29,8 +29,8 @@ class Decision(Choice):
     WITHDRAWN = "withdrawn"
 
 
-class NewJudgement(Record):
-    """The decision that an analyst sends; it names a vessel exactly when it is `confirmed`."""
+class _Decided(Record):
+    """A decision; it names a vessel exactly when it is `confirmed`."""
 
     decision: Decision
     vessel_id: UUID | None = None
@@ -43,7 +43,18 @@ class NewJudgement(Record):
         return self
 
 
-class Judgement(NewJudgement):
+class NewJudgement(_Decided):
+    """The decision that an analyst sends."""
+
+    seen: int | None = Field(
+        None,
+        ge=0,
+        description="how many judgements of the match you have seen; if there are others, this one "
+        "is refused with 409",
+    )
+
+
+class Judgement(_Decided):
     """Who decided what, when and why."""
 
     by: str

@@ -269,6 +269,20 @@ def test_an_unusable_note_is_rejected(note: str) -> None:
         NewJudgement(decision=Decision.REJECTED, note=note)
 
 
+def test_a_judgement_is_refused_when_another_one_was_made_unseen(
+    use_cases: UseCases, star: UUID
+) -> None:
+    record = make_match(use_cases)
+    with called_by(lambda: Caller("ann")):
+        use_cases.review.judge(record.id, confirmed(star).model_copy(update={"seen": 0}))
+    unseen = REJECTED.model_copy(update={"seen": 0})
+    with pytest.raises(ConflictError, match="was confirmed by ann, after you looked at it"):
+        use_cases.review.judge(record.id, unseen)
+    assert owner_of(use_cases, record) == star
+    seen = use_cases.review.judge(record.id, REJECTED.model_copy(update={"seen": 1}))
+    assert seen.record.standing is Standing.REJECTED
+
+
 def test_a_vessel_is_named_exactly_when_the_decision_is_confirmed() -> None:
     with pytest.raises(ValidationError, match="vessel_id"):
         NewJudgement(decision=Decision.CONFIRMED)
