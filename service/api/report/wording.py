@@ -29,7 +29,7 @@ def check_words(checks: Checks) -> list[str]:
 def _size(name: str, found: LengthCheck) -> str:
     fits = "fits within" if found.ok else "differs by more than"
     return (
-        f"{name} {fits} {found.tolerance:.0%}: {found.query_m:.0f} m of the chip, "
+        f"{name} {fits} {found.tolerance:.0%}: about {found.query_m:.0f} m by the chip, "
         f"{found.vessel_m:.0f} m registered"
     )
 

@@ -34,6 +34,12 @@ def length_ok(query_m: float, vessel_m: float, tolerance: float) -> bool:
     return abs(query_m - vessel_m) <= tolerance * max(query_m, vessel_m)
 
 
+def ship_size_m(query: Sighting) -> tuple[float, float]:
+    """Estimate length and beam of the ship in metres: the chip's sides without the usual sea."""
+    over_length, over_beam = CHIP_OVER_SHIP[query.modality]
+    return query.length_m / over_length, query.width_m / over_beam
+
+
 def hardest_voyage(
     query: Sighting, vessel: Vessel, known: Sequence[Sighting], limits: Limits
 ) -> KinematicsCheck | None:
@@ -50,9 +56,10 @@ def checks_of(
     query: Sighting, vessel: Vessel, voyage: KinematicsCheck | None, limits: Limits
 ) -> Checks:
     """Compare the query with a vessel's attributes; `voyage` is its `hardest_voyage`."""
+    length, beam = ship_size_m(query)
     return Checks(
-        length=_size_check(query.length_m, vessel.length_m, limits.length_tolerance),
-        width=_size_check(query.width_m, vessel.beam_m, limits.length_tolerance),
+        length=_size_check(length, vessel.length_m, limits.length_tolerance),
+        width=_size_check(beam, vessel.beam_m, limits.length_tolerance),
         kinematics=voyage,
     )
 
@@ -68,11 +75,10 @@ def facts_of(
     agrees = None
     if limits.looks_like is not None and vessel.type is not None:
         agrees = same_type(limits.looks_like, vessel.type)
-    over_length, over_beam = CHIP_OVER_SHIP[query.modality]
-    length, beam = vessel.length_m, vessel.beam_m
+    length, beam = ship_size_m(query)
     return Facts(
-        register_length_ratio=query.length_m / (over_length * length) if length else None,
-        register_width_ratio=query.width_m / (over_beam * beam) if beam else None,
+        register_length_ratio=length / vessel.length_m if vessel.length_m else None,
+        register_width_ratio=beam / vessel.beam_m if vessel.beam_m else None,
         type_agrees=agrees,
         voyage=voyage,
     )

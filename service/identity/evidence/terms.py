@@ -93,7 +93,7 @@ def _words(name: str, log_ratio: float, checks: Checks) -> str:
         return f"voyage ({voyage_words(trip)}{usual}) {effect(log_ratio)}"
     size = {"register_length": checks.length, "register_width": checks.width}.get(name)
     if size is not None:
-        measured = f"chip {size.query_m:.0f} m with its sea, registered {size.vessel_m:.0f} m"
+        measured = f"about {size.query_m:.0f} m by the chip, registered {size.vessel_m:.0f} m"
         return f"{subject} ({measured}) {effect(log_ratio)}"
     if name == "none":
         return f"{subject}, one of all vessels compared: ÷{factor(-log_ratio)}"

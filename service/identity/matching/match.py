@@ -13,7 +13,7 @@ from service.contract.chip import Modality
 from service.contract.weighing.specs import CalibrationSpec
 from service.identity.context import Context, UseCase
 from service.identity.evidence.both_ways import BothWays, half_turns_for
-from service.identity.evidence.checks import Limits, type_warnings
+from service.identity.evidence.checks import Limits, ship_size_m, type_warnings
 from service.identity.evidence.copies import Copies
 from service.identity.evidence.decision import (
     Scored,
@@ -381,7 +381,8 @@ class Matcher(UseCase):
         lengths = None
         if options.length_tolerance is not None:
             ratio = 1.0 - options.length_tolerance
-            lengths = (query.length_m * ratio, query.length_m / ratio)
+            length, _ = ship_size_m(query)
+            lengths = (length * ratio, length / ratio)
         types = None if options.vessel_type is None else (options.vessel_type,)
         return SightingFilter(modality=modality, vessel_types=types, vessel_length_m=lengths)
 

@@ -54,6 +54,7 @@ class Explanation(Record):
 class LengthCheck(Record):
     """A measured length or width compared with the registered one.
 
+    `query_m` is estimated for the ship: the chip's side without the usual share of sea.
     `tolerance` is the relative difference that is allowed, of the longer one.
     """
 

@@ -31,8 +31,8 @@ def test_each_check_says_what_it_found_and_its_limit() -> None:
         ),
     )
     assert check_words(checks) == [
-        "length fits within 20%: 200 m of the chip, 168 m registered",
-        "beam differs by more than 15%: 49 m of the chip, 32 m registered",
+        "length fits within 20%: about 200 m by the chip, 168 m registered",
+        "beam differs by more than 15%: about 49 m by the chip, 32 m registered",
         "voyage impossible: 900 nm in 10.0 h needs 89.9 kn; up to 25 kn, and 1 nm of error, count "
         "as possible",
     ]

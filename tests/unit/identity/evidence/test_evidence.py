@@ -87,13 +87,18 @@ def test_registered_sizes_count_and_name_their_values() -> None:
     assert second.evidence["register_length"] == pytest.approx(-2.0)
     words = {term.name: term.words for term in second.terms}
     assert words["register_length"] == (
-        "registered length (chip 180 m with its sea, registered 250 m) speaks against it ÷7.4"
+        "registered length (about 154 m by the chip, registered 250 m) speaks against it ÷7.4"
     )
     assert second.checks.length is not None
     assert second.checks.length.tolerance == 0.2
     assert not second.checks.length.ok
+    exact = first.checks
+    assert exact.length is not None
+    assert exact.width is not None
+    assert exact.length.query_m == pytest.approx(exact.length.vessel_m)
+    assert exact.width.query_m == pytest.approx(exact.width.vessel_m)
     assert second.checks.width is not None
-    assert second.checks.width.ok
+    assert not second.checks.width.ok
 
 
 def test_the_type_that_the_analyst_sees_counts_and_leaves_no_vessel_out() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from service.contract.chip import Modality
 from service.contract.errors import ChipError
+from service.contract.weighing.context import CHIP_OVER_SHIP
 from service.contract.weighing.specs import ChoiceSpec, CoarseSpec
 from service.identity.enrol import NewVessel
 from service.identity.errors import InvalidRequestError, StoreDamagedError
@@ -169,8 +170,8 @@ def test_several_chips_are_checked_by_the_mean_of_their_sizes(use_cases: UseCase
     short, long = (one.length_m for one in match.queries)
     checked = match.candidates[0].checks.length
     assert checked is not None
-    assert checked.query_m == pytest.approx((short * long) ** 0.5)
-    assert short < checked.query_m < long
+    over_length, _ = CHIP_OVER_SHIP[Modality.SAR]
+    assert checked.query_m == pytest.approx((short * long) ** 0.5 / over_length)
 
 
 def test_several_chips_across_sensors_have_weights_of_their_own(use_cases: UseCases) -> None:
@@ -244,6 +245,10 @@ def test_the_length_check_and_filter_use_the_registered_length(use_cases: UseCas
     assert not checks["LONG"].ok
     strict = use_cases.matcher.match(sar(5, height=40), MatchOptions(length_tolerance=0.2)).match
     assert [c.vessel.name for c in strict.candidates] == ["UNKNOWN LENGTH"]
+    ship_m = strict.query.length_m / CHIP_OVER_SHIP[Modality.SAR][0]
+    use_cases.enrolment.enrol(NewVessel(name="FITS", length_m=ship_m), [optical(3)])
+    strict = use_cases.matcher.match(sar(5, height=40), MatchOptions(length_tolerance=0.05)).match
+    assert {c.vessel.name for c in strict.candidates} == {"UNKNOWN LENGTH", "FITS"}
 
 
 def test_the_vessel_type_filter_ignores_case(use_cases: UseCases) -> None:
