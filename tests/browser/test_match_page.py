@@ -1,12 +1,13 @@
-"""The Match page: drop chips, compare, judge, with the mouse and with the keyboard alone."""
+"""The Match page: drop chips, follow their progress, read the answers."""
 
 import base64
 import json
 from io import BytesIO
 
 import httpx
+import numpy as np
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Route, expect
 
 from tests.support.browser.chromium import WatchedPage
 from tests.support.browser.harbour import Harbour, ask, chips_of, query_chip
@@ -32,7 +33,10 @@ def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     expect(refused).to_contain_text("notes.tif")
     expect(refused.locator(".error")).to_contain_text("TIFF")
     expect(page.locator(".progress")).to_contain_text("2 chips answered, 1 refused")
-    refused.get_by_role("button", name="Remove").click()
+    field.set_input_files([bad, bad])
+    expect(page.locator(".progress")).to_contain_text("2 chips answered, 3 refused")
+    refused.first.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove all 2").click()
     expect(refused).to_have_count(0)
 
 
@@ -83,15 +87,75 @@ def test_a_chip_of_unknown_sensor_is_asked_about_again(desk: WatchedPage, harbou
     grey = BytesIO()
     Image.open(chips_of("0011")[0]).convert("L").save(grey, "PNG")
     page = desk.open("#/match")
-    chip = FilePayload(name="grey.png", mimeType="image/png", buffer=grey.getvalue())
-    page.locator(".side input[type=file]").set_input_files([chip])
-    row = page.locator(".chip-row", has_text="grey.png").first
-    expect(row.locator(".error")).to_contain_text("Sensor type")
+    chips = [
+        FilePayload(name=f"grey {n}.png", mimeType="image/png", buffer=grey.getvalue())
+        for n in range(3)
+    ]
+    page.locator(".side input[type=file]").set_input_files(chips)
+    rows = page.locator(".chip-row.state-refused", has_text="grey")
+    expect(rows).to_have_count(3)
+    expect(rows.first.locator(".error")).to_contain_text("Sensor type")
     expect(page.locator("#field-modality-error")).to_contain_text("Choose SAR or optical")
     page.get_by_label("Sensor type").select_option("optical")
-    row.get_by_role("button", name="Try again").click()
-    expect(page.locator(".chip-row.state-done", has_text="grey.png").first).to_be_visible()
+    rows.first.get_by_role("button", name="Try again").click()
+    expect(rows).to_have_count(2)
+    expect(page.get_by_role("button", name="Try all 2 again")).to_be_in_viewport()
+    page.get_by_role("button", name="Try all 2 again").click()
+    expect(page.locator(".chip-row.state-done", has_text="grey").nth(2)).to_be_attached()
     expect(page.locator("#field-modality-error")).to_have_count(0)
+
+
+def test_a_refusal_says_what_contradicts_the_chosen_sensor_and_how_to_use_a_chip_without_a_ship(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    noise = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 400), dtype=np.uint8)
+    Image.fromarray(pixels).save(noise, "PNG")
+    page = desk.open("#/match")
+    page.get_by_text("Facts for the next chips").click()
+    page.get_by_label("Sensor type").select_option("sar")
+    field = page.locator(".side input[type=file]")
+    field.set_input_files(str(chips_of("0011")[0]))
+    expect(page.locator("#field-modality-error")).to_contain_text("was said to be sar")
+    field.set_input_files(
+        [FilePayload(name="noise.png", mimeType="image/png", buffer=noise.getvalue())]
+    )
+    row = page.locator(".chip-row", has_text="noise.png")
+    expect(page.locator("#field-framing-error")).to_contain_text("choose “as it is”")
+    page.get_by_label("Use the chip").select_option("as it is")
+    row.get_by_role("button", name="Try again").click()
+    expect(row.locator(".badge").first).to_be_visible()
+
+
+def test_leaving_the_page_is_asked_about_while_chips_are_sent(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    page = desk.open("#/match")
+    expect(page.locator(".stage canvas").first).to_be_visible()
+    held: list[Route] = []
+    page.route("**/match", lambda route: held.append(route))
+    page.locator(".side input[type=file]").set_input_files(str(query_chip("0011")))
+    expect(page.locator(".chip-row.state-sending")).to_have_count(1)
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.evaluate("location.reload()")
+    page.wait_for_timeout(SETTLED_MS)
+    assert asked == ["beforeunload"]
+    held[0].continue_()
+    page.wait_for_timeout(SETTLED_MS)
+    assert page.url.endswith("#/gallery"), "an answer took the analyst away from another page"
+    page.get_by_role("link", name="Match", exact=True).click()
+    expect(page.locator(".progress")).to_contain_text("1 chip answered")
+    page.evaluate("location.reload()")
+    expect(page.locator(".progress")).to_have_count(0)
+    assert asked == ["beforeunload"]
 
 
 def test_a_wrong_fact_is_explained_at_its_field(desk: WatchedPage, harbour: Harbour) -> None:
@@ -175,93 +239,12 @@ def test_evidence_checks_and_map_are_shown(desk: WatchedPage, harbour: Harbour) 
     expect(page.get_by_text("Voyage possible")).to_be_visible()
     expect(page.locator(".map canvas").first).to_be_visible()
     expect(page.locator(".legend")).to_contain_text("seen before")
-    expect(page.locator(".legend")).to_contain_text("reach at 30 kn")
+    expect(page.locator(".legend")).to_contain_text("h at 30 kn from the sighting nearest in time")
 
 
-def test_a_judgement_is_made_with_a_note_and_undone(
-    desk: WatchedPage, harbour: Harbour, api: httpx.Client
-) -> None:
-    match_id = ask(api, "0005", case="undo")["match_id"]
-    page = desk.open(f"#/match/{match_id}")
-    page.get_by_role("radio", name="HARBOUR").first.click()
-    page.locator("label.note input").fill("same deck cranes")
-    page.get_by_role("button", name="Confirm HARBOUR").click()
-    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
-    record = api.get(f"/matches/{match_id}").json()
-    assert (record["standing"], record["judgements"][0]["note"]) == (
-        "confirmed",
-        "same deck cranes",
-    )
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".detail-head .badge").last).to_have_text("Open")
-    assert api.get(f"/matches/{match_id}").json()["standing"] == "open"
-
-
-def test_undo_waits_while_the_pointer_or_the_focus_is_on_it(
-    desk: WatchedPage, harbour: Harbour, api: httpx.Client
-) -> None:
-    match_id = ask(api, "0003", case="slow")["match_id"]
-    desk.page.clock.install()
-    page = desk.open(f"#/match/{match_id}")
-    page.get_by_role("button", name="Confirm HARBOUR").click()
-    toast = page.locator(".toast")
-    expect(toast).to_contain_text("Confirmed")
-    page.clock.run_for(20_000)
-    toast.get_by_text("Confirmed").hover()
-    page.clock.run_for(60_000)
-    expect(toast).to_have_count(1)
-    toast.get_by_role("button", name="Undo").focus()
-    page.mouse.move(5, 5)
-    page.clock.run_for(60_000)
-    expect(toast).to_have_count(1)
-    page.locator(".judge input").focus()
-    page.clock.run_for(60_000)
-    expect(toast).to_have_count(0)
-
-
-def test_another_vessel_can_be_named(
-    desk: WatchedPage, harbour: Harbour, api: httpx.Client
-) -> None:
-    match_id = ask(api, "0007", case="another")["match_id"]
-    page = desk.open(f"#/match/{match_id}")
-    page.get_by_role("button", name="Another vessel").click()
-    page.get_by_role("searchbox").fill("harbour 0011")
-    page.get_by_role("dialog").get_by_role("button", name="HARBOUR 0011").click()
-    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
-    latest = api.get(f"/matches/{match_id}").json()["judgements"][-1]
-    assert latest["vessel_id"] == harbour.vessels["0011"]
-
-
-def test_everything_is_done_with_the_keyboard_alone(
-    desk: WatchedPage, harbour: Harbour, api: httpx.Client
-) -> None:
-    older, newer = (ask(api, "0003", case=f"keys {n}")["match_id"] for n in range(2))
-    page = desk.open("#/match")
-    expect(page.get_by_role("radio").first).to_be_visible()
-    assert newer in page.url
-    for key, match_id in (("j", older), ("k", newer), ("j", older)):
-        page.wait_for_timeout(SETTLED_MS)
-        page.keyboard.press(key)
-        page.wait_for_url(f"**{match_id}")
-    page.wait_for_timeout(SETTLED_MS)
-    expect(page.get_by_role("radio").first).to_be_visible()
-    page.keyboard.press("2")
-    expect(page.get_by_role("radio", checked=True).locator("kbd")).to_have_text("2")
-    page.keyboard.press("0")
-    expect(page.get_by_role("radio", checked=True)).to_contain_text("None of them")
-    page.keyboard.press("1")
-    page.keyboard.press("n")
-    page.keyboard.type("by keyboard, j and 2 are text here")
-    page.keyboard.press("Escape")
-    page.keyboard.press("Enter")
-    expect(page.locator(".detail-head .badge").last).to_have_text("Confirmed")
-    record = api.get(f"/matches/{older}").json()
-    assert record["judgements"][0]["note"] == "by keyboard, j and 2 are text here"
-    assert record["judgements"][0]["vessel_id"] == record["candidates"][0]["vessel"]["id"]
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+def test_an_address_that_was_cut_off_opens_a_page(desk: WatchedPage) -> None:
+    page = desk.open("#/gallery/%E0%A4%A")
+    expect(page.get_by_role("alert")).to_contain_text("is not the id of a vessel")
 
 
 def test_a_chip_of_the_gallery_warns_that_it_is_known(

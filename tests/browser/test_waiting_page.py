@@ -89,6 +89,10 @@ def test_the_navigation_counts_new_hits_and_asks_seldom(
     page.clock.run_for(25_000)
     expect(waiting).to_have_text(f"Open sightings {len(new)} new")
     assert len([url for url in asked if "state=new" in url]) == 2
+    waiting.click()
+    expect(page.get_by_text("matched again because of HARBOUR 0013").first).to_be_visible()
+    page.get_by_role("link", name=new[0]["query"]["file_name"], exact=True).first.click()
+    expect(page.locator(".explanation")).to_contain_text("a chip was added to HARBOUR 0013.")
 
 
 def test_a_chip_that_another_match_gave_a_vessel_waits_no_more(

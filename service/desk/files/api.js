@@ -108,7 +108,7 @@ export async function signIn(key) {
 
 export async function signOut() {
   await call("DELETE", "session");
-  session.set({ requires_key: true, name: null, role: null });
+  location.reload(); // chips and notes in the page are of the one who signs out
 }
 
 /** Whether the caller may change the gallery and judge matches. */

@@ -3,7 +3,7 @@ import {
   html, useEffect, useMemo, useRef, useState, useKeys, useLoaded, addressOf,
 } from "./lib.js";
 import { call, get, mayChange } from "./api.js";
-import { Bar, Fault, Loading, Standing, Thumb, VesselPicker, Verdict, tell } from "./ui.js";
+import { Bar, Fault, Loading, Standing, Thumb, VesselLink, VesselPicker, Verdict, tell } from "./ui.js";
 import { Compare } from "./compare.js";
 import { Checks, Evidence } from "./evidence.js";
 import { PlacesMap, knownPlaces } from "./map.js";
@@ -13,6 +13,7 @@ import {
 import { T } from "./texts.js";
 
 const USUAL_SPEED_KN = 30;
+const FARTHEST_NM = 2500; // a wider circle leaves nothing out that a map of places shows
 
 /** The candidates and "none of them" in the order of their probability. */
 export function ranked(match) {
@@ -23,12 +24,23 @@ export function ranked(match) {
   return at < 0 ? [...vessels, none] : [...vessels.slice(0, at), none, ...vessels.slice(at)];
 }
 
+/** The focus stays on the chosen candidate, so that Enter confirms what has the focus. */
 function Candidates({ rows, chosen, onChoose, match }) {
+  const group = useRef();
+  useEffect(() => {
+    if (group.current?.contains(document.activeElement)) group.current.querySelector("[aria-checked=true]").focus();
+  }, [chosen]);
+  const onKey = (event) => {
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    onChoose((rows[rows.findIndex((row) => row.key === chosen) + step] || { key: chosen }).key);
+  };
   if (!rows.length) return html`<p class="panel">${T.match.noProbability}</p>`;
   const rest = 1 - rows.reduce((sum, row) => sum + row.p, 0);
-  return html`<div class="candidates" role="radiogroup" aria-label=${T.match.candidates}>
+  return html`<div class="candidates" role="radiogroup" ref=${group} aria-label=${T.match.candidates} onKeyDown=${onKey}>
     ${rows.map((row) => html`<button type="button" role="radio" key=${row.key} class="row"
-        aria-checked=${String(row.key === chosen)} onClick=${() => onChoose(row.key)}>
+        tabindex=${row.key === chosen ? 0 : -1} aria-checked=${String(row.key === chosen)} onClick=${() => onChoose(row.key)}>
       <kbd aria-hidden="true">${row.key}</kbd>
       ${row.candidate
         ? html`<${Thumb} id=${row.candidate.sighting.id} />
@@ -63,18 +75,20 @@ function Whereabouts({ match, candidate }) {
   </section>`;
 }
 
+/** Of times that are known to the day, the ends that leave most time count, as in the check of the voyage. */
 function reach(sightings, query, options) {
   if (!query.captured_at) return [];
-  const asked = Date.parse(query.captured_at);
-  const hours = (one) => Math.abs(asked - Date.parse(one.captured_at)) / 3600000;
+  const ends = (one) => [Date.parse(one.captured_at), Date.parse(one.captured_until || one.captured_at)];
+  const [first, last] = ends(query);
+  const hours = (one) => Math.max(last - ends(one)[0], ends(one)[1] - first) / 3600000;
   // Not the chip itself, which a confirmed vessel has as well.
   const dated = sightings.filter((one) => one.position && one.captured_at && hours(one) > 0);
   if (!dated.length) return [];
   const nearest = dated.reduce((best, one) => (hours(one) < hours(best) ? one : best));
   const speed = options?.max_speed_kn || USUAL_SPEED_KN;
-  const radius = Math.min(hours(nearest) * speed, 5000);
-  if (radius < 1) return [];
-  return [{ ...nearest.position, radius_nm: radius, text: T.map.circle(speed, Math.round(hours(nearest))) }];
+  const radius = hours(nearest) * speed;
+  if (radius < 1 || radius > FARTHEST_NM) return [];
+  return [{ ...nearest.position, radius_nm: radius, text: T.map.circle(radius, speed, hours(nearest)) }];
 }
 
 function Facts({ match }) {
@@ -104,18 +118,12 @@ function Facts({ match }) {
   </section>`;
 }
 
-/** The vessel to which another match, or an analyst, gave the chip. */
-function Owner({ id }) {
-  const { value } = useLoaded((signal) => get(`gallery/${id}`, null, signal), [id]);
-  return value && html`<p>${T.judge.elsewhere} <a href=${addressOf("gallery", id)}>${vesselName(value)}</a>.</p>`;
-}
-
 function Judging({ match, row, who, note, setNote, noteField, onJudge, onOther, busy }) {
   const allowed = mayChange(who);
   const open = match.standing === "open";
   const latest = match.judgements.at(-1);
   return html`<section class="judge" aria-label=${T.judge.title}>
-    ${open && match.sighting?.vessel_id && html`<${Owner} id=${match.sighting.vessel_id} />`}
+    ${open && match.sighting?.vessel_id && html`<p>${T.judge.elsewhere} <${VesselLink} id=${match.sighting.vessel_id} />.</p>`}
     ${!open && latest && html`<p><${Standing} standing=${match.standing} />
       ${T.judge.by(latest.by, moment(latest.at))}${latest.note && html`: “${latest.note}”`}</p>`}
     <label class="note"><span>${T.judge.note}</span>
@@ -166,6 +174,7 @@ function Answer({ match, rows }) {
 function Explanation({ match }) {
   const told = match.explanation;
   return html`<div class="explanation">
+    ${match.found_by && html`<p>${T.match.askedAgain} <${VesselLink} id=${match.found_by.vessel_id} />.</p>`}
     <p>${told?.text || T.verdicts[match.verdict]?.text}</p>
     ${match.scene && html`<p>${match.scene.text}</p>`}
     ${told?.differences?.length > 0 && html`<ul>${told.differences.map((one) => html`<li key=${one}>${one}</li>`)}</ul>`}
@@ -183,43 +192,49 @@ function Queries({ queries, at, onChoose }) {
   </div>`;
 }
 
-/** A stored match, looked at and judged. `onJudged` is told when its standing changed. */
-export function MatchDetail({ id, who, onJudged }) {
+/** Notes that were written and not sent yet, by match. */
+const drafts = new Map();
+
+/**
+ * A stored match, looked at and judged. `judged` is the match as the latest judgement of this page left
+ * it, `onJudged` is told of the next one.
+ */
+export function MatchDetail({ id, who, judged, onJudged }) {
   const { value: loaded, error, reload } = useLoaded((signal) => get(`matches/${id}`, null, signal), [id]);
-  const [judged, setJudged] = useState(null);
-  const match = judged?.match_id === id ? judged : loaded?.match_id === id ? loaded : null;
+  const match = judged?.judgements.length > (loaded?.judgements.length || 0) ? judged : loaded;
   const [chosen, setChosen] = useState("1");
-  const [note, setNote] = useState("");
+  const [note, setNote] = useState(drafts.get(id) || "");
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const [picking, setPicking] = useState(false);
   const [at, setAt] = useState(0);
   const noteField = useRef();
   const rows = useMemo(() => (match ? ranked(match) : []), [match]);
-  useEffect(() => { setNote(""); setProblem(null); setAt(0); }, [id]);
+  useEffect(() => { drafts.set(id, note); }, [note]);
   useEffect(() => {
     if (match) setChosen(firstChoice(match, rows));
   }, [match?.match_id]);
   const row = rows.find((one) => one.key === chosen) || rows[0];
   const seen = row?.candidate || match?.candidates[0]; // beside the query, also for "none of them"
 
+  /** Send a judgement; it is refused if someone else has judged since the match `seen` was loaded. */
+  const send = async ({ decision, vessel_id: vesselId, note: text }, seen) => {
+    const json = { decision, vessel_id: vesselId, note: text || undefined, seen: seen.judgements.length };
+    const answer = await call("POST", `matches/${id}/verdict`, { json });
+    onJudged(answer);
+    return answer;
+  };
   const judge = async (decision, vessel) => {
     setBusy(true);
     setProblem(null);
     try {
-      const body = { decision, vessel_id: vessel?.id, note: note.trim() || undefined };
-      const answer = await call("POST", `matches/${id}/verdict`, { json: body });
-      setJudged(answer);
+      const before = match.standing === "open" ? { decision: "withdrawn" } : match.judgements.at(-1);
+      const answer = await send({ decision, vessel_id: vessel?.id, note: note.trim() }, match);
       setNote("");
-      onJudged?.(answer);
-      const undo = decision === "withdrawn" ? undefined : async () => {
-        const open = await call("POST", `matches/${id}/verdict`, { json: { decision: "withdrawn" } });
-        setJudged(open);
-        onJudged?.(open);
-      };
-      tell(T.judge.done[decision](vessel && vesselName(vessel)), { undo });
+      tell(T.judge.done[decision](vessel && vesselName(vessel)), { undo: () => send(before, answer) });
     } catch (failed) {
       setProblem(failed);
+      if (failed.status === 409) reload();
     }
     setBusy(false);
   };
@@ -262,7 +277,7 @@ export function MatchDetail({ id, who, onJudged }) {
       </div>
       <div class="column">
         ${seen && html`<${Evidence} candidate=${seen} />
-          <${Checks} candidate=${seen} query=${match.query} />`}
+          <${Checks} candidate=${seen} />`}
         <${Facts} match=${match} />
       </div>
     </div>

@@ -1,6 +1,6 @@
 // What speaks for and against a candidate: evidence as bars, and checks of size and voyage.
 import { html } from "./lib.js";
-import { evidenceTerms, factor, metres, outline, vesselName } from "./format.js";
+import { evidenceTerms, factor, metres, vesselName } from "./format.js";
 import { T } from "./texts.js";
 
 const WIDEST = Math.log(1000);
@@ -31,14 +31,13 @@ export function Evidence({ candidate }) {
 /** Red is kept for what cannot be: a size of a chip with sea and blur differs without being wrong. */
 const SIGNS = { ok: "✓", differs: "≠", bad: "✗", unknown: "?" };
 
-export function Checks({ candidate, query }) {
+export function Checks({ candidate }) {
   const { length, width, kinematics } = candidate.checks;
-  const ship = outline(query.framing);
   const size = (name, one) => [one.ok ? "ok" : "differs",
-    T.checks.size(name, one.ok, metres(one.query_m), ship && ship[name], metres(one.vessel_m), one.tolerance)];
+    T.checks.size(name, one.ok, metres(one.query_m), metres(one.vessel_m), one.tolerance)];
   const rows = [
-    length ? size("length", length) : ["unknown", T.checks.noLength],
-    width && size("width", width),
+    length ? size(T.checks.length, length) : ["unknown", T.checks.noLength],
+    width && size(T.checks.beam, width),
     kinematics ? [kinematics.feasible ? "ok" : "bad", T.checks.voyage(kinematics)] : ["unknown", T.checks.noVoyage],
   ].filter(Boolean);
   return html`<section class="panel"><h3>${T.checks.title}</h3>

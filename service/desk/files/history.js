@@ -2,7 +2,7 @@
 import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
 import { get } from "./api.js";
 import { Exports } from "./exports.js";
-import { Fault, Loading, Outcome, Standing, Thumb, VesselPicker, Verdict } from "./ui.js";
+import { Fault, Loading, Outcome, Standing, Thumb, VesselLink, VesselPicker, Verdict } from "./ui.js";
 import { AreaMap } from "./map.js";
 import { moment, vesselName } from "./format.js";
 import { T } from "./texts.js";
@@ -76,6 +76,7 @@ export function MatchTable({ matches }) {
     <tbody>${matches.map((one) => html`<tr key=${one.match_id}>
       <td><${Thumb} id=${one.query.sighting_id} /></td>
       <td><a href=${addressOf("match", one.match_id)}>${one.query.file_name || T.match.unnamed}</a>
+        ${one.found_by && html`<small>${T.history.askedAgain} <${VesselLink} id=${one.found_by.vessel_id} /></small>`}
         ${one.query.case && html`<small>${T.history.caseOf(one.query.case)}</small>`}</td>
       <td>${moment(one.asked_at)}<small>${one.asked_by}</small></td>
       <td><${Verdict} verdict=${one.verdict} compared=${Boolean(one.first)} /></td>

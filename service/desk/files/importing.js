@@ -1,5 +1,5 @@
 // Import a folder of chips or a CSV, with progress and a report of what was refused and why.
-import { html, useRef, useState } from "./lib.js";
+import { html, untilDone, useRef, useState } from "./lib.js";
 import { feed, formOf } from "./api.js";
 import { saveAs } from "./exports.js";
 import { Dialog, DropZone, Fault } from "./ui.js";
@@ -125,7 +125,7 @@ export function Import({ onClose }) {
         ${fleet.refused.length > 0 && html` ${T.importing.unusable(fleet.refused.length)}`}</p>
         ${fleet.notes.map((text) => html`<p key=${text} class="quiet">${text}</p>`)}
         <${Said} said=${fleet.refused} title=${T.importing.refused} name="refused.csv" />
-        <p class="form-end"><button type="button" class="primary" disabled=${!fleet.vessels.length} onClick=${run}>
+        <p class="form-end"><button type="button" class="primary" disabled=${!fleet.vessels.length} onClick=${() => untilDone(run())}>
           ${T.importing.start}</button></p>`}`}
     ${report && html`
       <p role="status"><strong>${report.running ? T.importing.running(report.done, report.total)

@@ -60,7 +60,9 @@ export function useLoaded(load, inputs) {
 /** The part of the address after `#`: `{page, id, query}`. */
 function readPlace() {
   const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
-  const [page, id] = path.split("/").map(decodeURIComponent);
+  const [page, id] = path.split("/").map((part) => {
+    try { return decodeURIComponent(part); } catch { return part; } // an address that was cut off
+  });
   return { page: page || "match", id: id || null, query: new URLSearchParams(search || "") };
 }
 
@@ -117,6 +119,15 @@ export function useFileDrags(handle) {
     };
   }, []);
 }
+
+let unfinished = 0;
+
+/** Let the browser ask before the page is left, until a promise is settled; return what it brings. */
+export async function untilDone(work) {
+  unfinished += 1;
+  try { return await work; } finally { unfinished -= 1; }
+}
+addEventListener("beforeunload", (event) => { if (unfinished) event.preventDefault(); });
 
 /** Return a value only once it has not changed for some milliseconds. */
 export function useSettled(value, delay) {

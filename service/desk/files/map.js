@@ -98,6 +98,7 @@ function makeMap(L, land, node, lons = []) {
     attributionControl: false, minZoom: 1, maxZoom: 12, worldCopyJump: beyond === undefined,
     preferCanvas: true, zoomSnap: 0.5,
   });
+  L.control.scale({ imperial: false }).addTo(map);
   map.createPane("land").style.zIndex = 200;
   drawLand(L, map, land, 0);
   if (beyond !== undefined) drawLand(L, map, land, Math.sign(beyond) * 360);

@@ -101,7 +101,7 @@ export function ChipChoice({ files, setFiles, modality, setModality, gsd, setGsd
       <button type="button" onClick=${() => setFiles([])}>${T.vessel.clear}</button></p>`}
     <div class="fields">
       <${Field} label=${T.match.facts.modality} name="modality"
-        error=${problem?.kind === "chip-modality" ? T.match.whichSensor : undefined}>
+        error=${problem?.kind === "chip-modality" && (modality ? problem.message : T.match.whichSensor)}>
         ${(shared) => html`<select ...${shared} value=${modality}
           onChange=${(event) => setModality(event.target.value)}>
           <option value="">${T.match.asFileSays}</option>

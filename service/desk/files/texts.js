@@ -77,7 +77,7 @@ export const T = {
     },
     factsTitle: (filled) => (filled ? `Facts for the next chips (${filled} given)` : "Facts for the next chips"),
     facts: {
-      modality: "Sensor type", gsd_m: "Metres per pixel", captured_at: "Captured at (UTC)",
+      modality: "Sensor type", framing: "Use the chip", gsd_m: "Metres per pixel", captured_at: "Captured at (UTC)",
       lat: "Latitude, °", lon: "Longitude, °", sensor: "Sensor", case: "Case", note: "Note",
       looks_like: "Type that you see", vessel_type: "Only vessels of type", length_tolerance: "Length tolerance, e.g. 0.2",
       max_speed_kn: "Highest speed, kn",
@@ -89,6 +89,10 @@ export const T = {
     progress: (done, all) => `${done} of ${all} done`,
     allDone: (answered, refused) => `${some(answered, "chip", "chips")} answered${refused ? `, ${refused} refused` : ""}`,
     dismiss: "Remove",
+    retryAll: (count) => `Try all ${count} again`,
+    dismissAll: (count) => `Remove all ${count}`,
+    noShip: "No ship was found. Send a crop around one ship, or choose “as it is”, then try again.",
+    framings: { "": "find the ship", as_is: "as it is" },
     whichSensor: "Not clear from the file. Choose SAR or optical, then try again.",
     olderInHistory: "Older matches are in the history",
     unnamed: "Chip without a file name",
@@ -97,6 +101,7 @@ export const T = {
     none: "None of them",
     noneLine: (vessels) => `not among the ${some(vessels, "vessel", "vessels")} in the gallery`,
     noCandidate: "no vessel was compared",
+    askedAgain: "The service matched this chip again by itself, because a chip was added to",
     notCompared: "Nothing was compared",
     noProbability: "No vessel was compared, so there is no probability, not even of “none of them”.",
     headlines: {
@@ -164,11 +169,11 @@ export const T = {
   },
   checks: {
     title: "Checks",
-    size: (side, ok, chip, ship, vessel, tolerance) => {
-      const limit = tolerance ? ` ${ok ? "within" : "by more than"} ${Math.round(tolerance * 100)} %` : "";
-      const found = `${{ length: "Length", width: "Beam" }[side]} ${ok ? "fits" : "differs"}${limit}`;
-      return `${found}: chip ${chip}, registered ${vessel}.${ship ? ` The ship in the chip is about ${ship}.` : ""}`;
+    size: (side, ok, chip, vessel, tolerance) => {
+      const limit = `${ok ? "fits within" : "differs by more than"} ${Math.round(tolerance * 100)} %`;
+      return `${side} ${limit}: about ${chip} by the chip, registered ${vessel}.`;
     },
+    length: "Length", beam: "Beam",
     noLength: "Length cannot be checked: none is registered.",
     voyage: (one) => {
       const way = `${whole(one.distance_nm)} nm in ${whole(one.hours)} h`;
@@ -185,7 +190,7 @@ export const T = {
     kinds: { query: "query", known: "seen before" },
     coast: "Coastline: Natural Earth, 1:50 million. Great circles; land is not considered.",
     query: (when) => `Query, ${when}`,
-    circle: (speed, hours) => `reach at ${speed} kn within ${hours} h of the sighting nearest in time`,
+    circle: (radius, speed, hours) => `within ${whole(radius)} nm: ${whole(hours)} h at ${speed} kn from the sighting nearest in time`,
     nothing: "No position is known of the query or of this vessel.",
     failed: "The map could not be loaded.",
     draw: "Drag to draw an area. Matches whose chip has a position inside it are listed.",
@@ -352,6 +357,7 @@ export const T = {
     more: "Show more",
     pick: "Matches of which vessel?",
     columns: ["Chip", "File", "Asked", "Verdict", "Most probable", "Standing"],
+    askedAgain: "matched again because of",
     caseOf: (text) => `case ${text}`,
   },
   waiting: {

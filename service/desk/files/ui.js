@@ -220,6 +220,12 @@ export async function droppedFiles(transfer) {
   return files;
 }
 
+/** A link to a vessel, with its name as soon as it is known. */
+export function VesselLink({ id }) {
+  const { value } = useLoaded((signal) => get(`gallery/${id}`, null, signal), [id]);
+  return html`<a href=${addressOf("gallery", id)}>${value ? vesselName(value) : T.vessel.unnamed(id.slice(0, 8))}</a>`;
+}
+
 /** The most probable outcome of a match in one line: a vessel, or none of them. */
 export function Outcome({ match: { first, none_probability: none } }) {
   if (!first) return html`<span class="first quiet">${T.match.noCandidate}</span>`;
