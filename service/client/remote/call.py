@@ -45,8 +45,19 @@ ChipSource = ChipPart | Path | str
 
 
 def as_part(chip: ChipSource) -> ChipPart:
-    """Return the chip in memory; raise SourceError if its file cannot be read."""
-    return chip if isinstance(chip, ChipPart) else ChipPart.read(chip)
+    """Return the chip in memory.
+
+    Raises:
+        SourceError: its file cannot be read.
+        TypeError: it is neither a path nor a `ChipPart`.
+    """
+    if isinstance(chip, ChipPart):
+        return chip
+    if not isinstance(chip, str | Path):
+        raise TypeError(
+            f"a chip is the path of a file or ChipPart(name, data), not {type(chip).__name__}"
+        )
+    return ChipPart.read(chip)
 
 
 @dataclass(frozen=True, slots=True)

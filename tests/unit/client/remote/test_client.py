@@ -56,6 +56,13 @@ def test_a_chip_may_be_a_path(tmp_path: Path) -> None:
         client(handler).match(str(tmp_path / "b.tif"))
 
 
+def test_a_chip_that_is_neither_a_path_nor_a_part_is_explained() -> None:
+    handler, requests = respond()
+    with pytest.raises(TypeError, match=r"the path of a file or ChipPart\(name, data\), not bytes"):
+        client(handler).match(CHIP.data)  # type: ignore[arg-type]
+    assert not requests
+
+
 def test_fields_that_a_newer_service_sends_are_kept() -> None:
     document = body("ambiguous", "a", later={"id": 7})
     handler, _ = respond(httpx.Response(200, json=document))
