@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.data.hoss import LabelledChip
+from service.contract.batches import in_batches
 from service.contract.chip import Chip, Modality
 from service.contract.framing.half_turn import half_turn
 from service.contract.hoss_names import DISTRACTOR_ID
@@ -133,8 +134,8 @@ def embed_chips(
     row_of: dict[str, int] = {}
     parts: list[Embeddings] = []
     rows, sizes = [], []
-    for start in range(0, len(unique), BATCH):
-        batch = [labelled.read() for labelled in unique[start : start + BATCH]]
+    for some in in_batches(unique, BATCH):
+        batch = [labelled.read() for labelled in some]
         new = {chip.digest: chip for chip in batch if chip.digest not in row_of}
         row_of |= {digest: len(row_of) + offset for offset, digest in enumerate(new)}
         if new:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from service.client.errors import SourceError
 from service.client.files import written_whole
+from service.contract.batches import in_batches
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.embedding import BatchEmbedder
@@ -60,9 +61,8 @@ def embed_files(
     refused: list[tuple[Path, str]] = []
     warned: dict[str, list[Path]] = {}
     vectors: list[NDArray[np.float32]] = [np.empty((0, embedder.width), dtype=np.float32)]
-    for start in range(0, len(paths), BATCH_SIZE):
+    for files in in_batches(paths, BATCH_SIZE):
         batch: list[Chip] = []
-        files = paths[start : start + BATCH_SIZE]
         for path in files:
             try:
                 chip = _decode(path, modality, gsd_m, framing)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from service.contract.batches import in_batches
 from service.contract.chip import Chip, Modality
 from service.contract.embedding import EmbeddedChip
 from service.identity.context import Context, UseCase
@@ -188,8 +189,7 @@ class BulkEnrolment(UseCase):
         for chip in chips:
             vessels.setdefault(_words(chip.vessel), []).append(chip)
         for of_vessel in vessels.values():
-            for first in range(0, len(of_vessel), CHIPS_STORED_TOGETHER):
-                part = of_vessel[first : first + CHIPS_STORED_TOGETHER]
+            for part in in_batches(of_vessel, CHIPS_STORED_TOGETHER):
                 try:
                     store = self._storing(part[0].vessel, of_vessel)
                 except Exception as error:

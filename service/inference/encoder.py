@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.batches import in_batches
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.fusion import l2_normalise
@@ -30,10 +31,7 @@ class Encoder:
         Raises:
             ValueError: an embedding is zero or not finite.
         """
-        parts = [
-            self._run(inputs[start : start + MAX_BATCH])
-            for start in range(0, len(inputs), MAX_BATCH)
-        ]
+        parts = [self._run(some) for some in in_batches(inputs, MAX_BATCH)]
         return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
 
     def _run(self, inputs: Sequence[EncoderInput]) -> NDArray[np.float32]:

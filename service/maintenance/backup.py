@@ -27,7 +27,7 @@ from service.maintenance.backup_format import (
     sha256,
 )
 from service.maintenance.backup_matches import write_matches
-from service.maintenance.batches import Progress, ignore_progress
+from service.maintenance.progress import Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from service.identity.errors import StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.matches import MatchStore
 from service.identity.records.match_records import MatchRecord
-from service.maintenance.batches import Progress
+from service.maintenance.progress import Progress
 
 MATCHES = "matches.jsonl"
 

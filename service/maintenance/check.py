@@ -10,7 +10,7 @@ from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
 from service.identity.records.checks import RecordCheck, RecordState
-from service.maintenance.batches import Progress, ignore_progress
+from service.maintenance.progress import Progress, ignore_progress
 
 PAUSE_S = 0.05
 """Between two batches of the check beside a service."""

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.batches import in_batches
 from service.contract.chip import Chip
 from service.contract.decoding.decode import ChipLimits, decode_chip
 from service.contract.framing.apply import frame_again
@@ -22,7 +23,7 @@ from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.records.sightings import EmbeddedSighting, Sighting
 from service.identity.records.vessels import Vessel
-from service.maintenance.batches import Progress, ignore_progress, in_batches
+from service.maintenance.progress import Progress, ignore_progress
 
 BATCH = 16
 

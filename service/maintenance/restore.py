@@ -6,13 +6,14 @@ from uuid import UUID
 
 import numpy as np
 
+from service.contract.batches import in_batches
 from service.contract.bundle import open_bundle
 from service.identity.errors import ConflictError, StoreUnavailableError
 from service.identity.records.sightings import EmbeddedSighting
 from service.maintenance.backup import BackupStores
 from service.maintenance.backup_format import Counts, read_sightings, read_vessels, verify_backup
 from service.maintenance.backup_matches import compare_matches, restore_matches
-from service.maintenance.batches import Progress, ignore_progress, in_batches
+from service.maintenance.progress import Progress, ignore_progress
 
 BATCH = 256
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.contract.batches import in_batches
 from service.identity.audit_trail import AuditTrail
 from service.identity.original_chips import delete_unused_chip
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
 from service.identity.records.vessels import VesselState
-from service.maintenance.batches import in_batches
 
 MATCHES_AT_ONCE, SIGHTINGS_AT_ONCE = 256, 32
 """How many are deleted before others may write: a fraction of a second of work."""

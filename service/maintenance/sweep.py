@@ -8,7 +8,7 @@ from service.identity.original_chips import delete_unused_chip
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.records.vessels import VesselState
-from service.maintenance.batches import Progress, ignore_progress
+from service.maintenance.progress import Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from service.identity.audit_trail import AuditTrail
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.bundles import BundleStore
 from service.identity.ports.chips import ChipStore
-from service.maintenance.batches import Progress
+from service.maintenance.progress import Progress
 from service.maintenance.reembed import Reembedding, Share
 
 log = logging.getLogger("crossfix")

@@ -21,8 +21,8 @@ from service.identity.ports.archive import GalleryArchive
 from service.inference.embedder import load_embedder
 from service.maintenance.backup import BackupStores, holds_nothing
 from service.maintenance.backup_format import read_backup_manifest
-from service.maintenance.batches import Progress, ignore_progress
 from service.maintenance.check import CheckResult, check_all
+from service.maintenance.progress import Progress, ignore_progress
 from service.maintenance.reembed import Reembedding, Share
 from service.maintenance.retention import Retained, RetentionLimits, apply_retention
 from service.maintenance.sweep import SweepResult, sweep

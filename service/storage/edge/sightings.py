@@ -9,10 +9,10 @@ the interrupted change, which was not acknowledged, either gave it the vessel or
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
+from service.contract.batches import in_batches
 from service.storage.edge.shard import Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.archive import EmbeddedPoint
@@ -159,5 +159,5 @@ class BundleSightings:
 
     def _drop_copies(self) -> None:
         ids = (i for i, _ in self.open_points.scan(fields=[payloads.MODALITY]))
-        while some := list(islice(ids, BATCH)):
+        for some in in_batches(ids, BATCH):
             self.open_points.delete(self.shard.existing(some))

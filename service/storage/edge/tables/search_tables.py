@@ -1,14 +1,13 @@
 """The tables that searches of one bundle use, updated whenever its sightings change."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID, uuid4
 
+from service.contract.batches import in_batches
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.vessels import VesselState
 from service.storage.edge.record_cache import RecordCache
@@ -35,7 +34,6 @@ OPEN_CHARACTERS = 2**20
 """Of the JSON of open sightings that are kept: some 1,000 records."""
 
 NOT_SAVED = "search tables are not saved, so that a start may take longer: %s"
-T = TypeVar("T")
 
 log = logging.getLogger("crossfix")
 
@@ -120,14 +118,15 @@ class SearchTables(Watcher):
         self.open.delete(changed)
         self.enrolled.check()
         self.open.check()
-        for vessels in _batches(change_journal.ids_of(change_journal.VESSEL, entries)):
+        changed_vessels = change_journal.ids_of(change_journal.VESSEL, entries)
+        for vessels in in_batches(changed_vessels, READ_AT_ONCE):
             found = self._vessels.fetch(vessels)
             for vessel_id in vessels:
                 if vessel_id in found:
                     self._put_vessel(vessel_id, found[vessel_id])
                 else:
                     self.enrolled.delete_vessel(vessel_id)
-        for sightings in _batches(changed):
+        for sightings in in_batches(changed, READ_AT_ONCE):
             rows = self._sightings.fetch_with_vectors(sightings)
             self.enrolled.put_sightings(rows, new=True)
             self.open.put(self._usable(rows), new=True)
@@ -141,10 +140,10 @@ class SearchTables(Watcher):
         for vessel_id, row in self._vessels.scan(fields=[payloads.STATE]):
             self._put_vessel(vessel_id, row)
         owned = self._sightings.shard.scan_with_vectors(SIGHTINGS_OF_VESSELS, sighting_table.FIELDS)
-        for batch in _batches(owned):
+        for batch in in_batches(owned, READ_AT_ONCE):
             self.enrolled.put_sightings(batch, new=True)
         open_rows = self._sightings.open_points.scan_with_vectors(fields=open_table.FIELDS)
-        for batch in _batches(open_rows):
+        for batch in in_batches(open_rows, READ_AT_ONCE):
             self.open.put(self._usable(batch), new=True)
         self._save()
 
@@ -247,9 +246,3 @@ class SearchTables(Watcher):
 
     def _note_move(self, sighting: bytes) -> None:
         self._note([change_journal.SIGHTING + sighting])
-
-
-def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    left = iter(rows)
-    while batch := list(islice(left, READ_AT_ONCE)):
-        yield batch
