@@ -1,8 +1,8 @@
 """Choose the bands of a file that make the picture."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from service.contract.chip import Modality
@@ -147,20 +147,22 @@ def choose_sar_band(layout: BandLayout, band: int | None) -> tuple[int, list[str
 def complex_halves(layout: BandLayout) -> tuple[int, ...]:
     """Return the bands that may hold the real and the imaginary half of complex samples.
 
-    Two bands that are named so, or two unnamed bands of signed whole numbers, as products of
-    RADARSAT-2 and Gaofen-3 have; none in other files.
+    The first two neighbours that are named so, unless another band is an amplitude; or two unnamed
+    bands of signed whole numbers, as products of RADARSAT-2 and Gaofen-3 have; none in other files.
     """
     bands = layout.picture_bands
-    names = [layout.names[i] for i in bands]
-    if len(bands) != len(_HALVES) or layout.kinds not in "if":
+    if layout.kinds not in "if" or len(bands) < len(_HALVES):
         return ()
-    unnamed = layout.kinds == "i" and not any(names)
-    return bands if unnamed or are_named_halves(names) else ()
+    if len(bands) == len(_HALVES) and layout.kinds == "i" and not any(layout.names):
+        return bands
+    if not _doubts(layout.described(choose_sar_band(layout, None)[0])):
+        return ()
+    return next((pair for pair in pairwise(bands) if are_named_halves(layout, pair)), ())
 
 
-def are_named_halves(names: Sequence[str]) -> bool:
+def are_named_halves(layout: BandLayout, pair: tuple[int, ...]) -> bool:
     """Return whether two bands are named real and imaginary, or I and Q."""
-    return all(half.search(name) for half, name in zip(_HALVES, names, strict=True))
+    return all(half.search(layout.names[i]) for half, i in zip(_HALVES, pair, strict=True))
 
 
 def is_named_decibels(name: str) -> bool:

@@ -49,10 +49,7 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
         GeometryError: there is no such band.
         ChipContentError: NaN, infinite, constant, mostly no-data, or not an amplitude.
     """
-    index, notes = _choose(raster, band)
-    plane = raster.band(index)
-    if band is None and (joined := _joined_halves(raster)) is not None:
-        plane, notes = joined, ["two bands: taken as the halves of complex samples"]
+    index, plane, notes = _plane(raster, band)
     valid, more = missing_data.valid_pixels(plane[None], raster, is_sar=True)
     known = plane.reshape(-1) if valid is None else plane[valid]
     missing_data.require_known_share(known.size, plane.size)
@@ -84,14 +81,20 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     return np.ascontiguousarray(amplitude.reshape(plane.shape)), notes
 
 
-def _joined_halves(raster: Raster) -> NDArray[np.complex64] | None:
-    """Return two bands as complex samples if they are named so, or spread evenly around zero."""
-    indices = complex_halves(raster.layout)
-    if not indices:
-        return None
-    halves = [raster.band(i).astype(np.float32) for i in indices]
-    named = are_named_halves([raster.layout.names[i] for i in indices])
-    return halves[0] + 1j * halves[1] if named or all(map(_is_half, halves)) else None
+def _plane(raster: Raster, band: int | None) -> tuple[int, NDArray[Any], list[str]]:
+    """Return the samples of the chosen band `[H, W]`, its index, and notes.
+
+    Two bands become complex samples if they are named so, or spread evenly around zero.
+    """
+    layout = raster.layout
+    pair = complex_halves(layout) if band is None else ()
+    if pair and set(pair) <= set(raster.read):
+        real, imaginary = (raster.band(i).astype(np.float32) for i in pair)
+        if are_named_halves(layout, pair) or (_is_half(real) and _is_half(imaginary)):
+            names = " and ".join(layout.names[i] or f"band {i + 1}" for i in pair)
+            return pair[0], real + 1j * imaginary, [f"{names} are halves of complex samples"]
+    index, notes = _choose(raster, band)
+    return index, raster.band(index), notes
 
 
 def _is_half(samples: NDArray[np.float32]) -> bool:

@@ -49,6 +49,15 @@ def test_two_bands_named_halves_are_complex_samples(names: tuple[str, str]) -> N
     assert warned(alone, "speaks of no amplitude")
 
 
+def test_the_first_halves_of_several_polarisations_are_taken_before_their_power() -> None:
+    planes = np.stack([sar_plane(seed=seed) for seed in range(5)])
+    names = ("Intensity_VH", "i_VH", "q_VH", "i_VV", "q_VV")
+    data = tiff_bytes(planes, named(*names))
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_allclose(chip.pixels, np.hypot(planes[1], planes[2]), rtol=1e-6)
+    assert warned(chip, "i_VH and q_VH are halves of complex samples")
+
+
 def test_two_unnamed_bands_around_zero_are_complex_samples() -> None:
     phase = np.random.default_rng(3).uniform(0, 2 * np.pi, sar_plane().shape)
     halves = np.rint(sar_plane() * [np.cos(phase), np.sin(phase)]).astype(np.int16)
