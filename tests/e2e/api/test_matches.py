@@ -26,15 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[ServiceProcess]:
-    with running_service(folder) as service:
-        yield service
-
-
-@pytest.fixture
-def api(site: ServiceProcess) -> Iterator[httpx.Client]:
-    with site.client() as client:
-        yield client
+def service(folder: Path) -> Iterator[ServiceProcess]:
+    with running_service(folder) as process:
+        yield process
 
 
 def enrol(api: httpx.Client, name: str, seed: int) -> str:
