@@ -48,6 +48,7 @@ from service.identity.stage_timing import timed
 from service.identity.uploads import ChipUpload, HalfTurns, UploadEmbedder, sum_of_timings
 
 RERANKED_VESSELS = 50
+CHECKED_AT_ONCE = 200  # sightings, so that other requests do not wait long
 SEVERAL = "All {} chips were compared as one, by the mean of their embeddings."
 NO_VOYAGE = "max_speed_kn had no effect: a voyage is checked if captured_at, lat and lon are known"
 
@@ -178,6 +179,7 @@ class Matcher(UseCase):
         alone = options.store and not more
         with delete_unused_when_full(self._gallery, self._chips, [upload.digest]):
             asked = self.ask(upload, options, more=more, meanwhile=early.store if alone else None)
+            self.require_intact([asked.ranking], options)
             return self.answer(asked, self.judge(asked, asked.ranking), early=early)
 
     def ask_again(
@@ -201,6 +203,7 @@ class Matcher(UseCase):
         judgement = self.judge(asked, asked.ranking)
         if not is_news(judgement):
             return None
+        self.require_intact([asked.ranking], options)
         return self.answer(asked, judgement, found_by=found_by)
 
     def ask(
@@ -283,6 +286,13 @@ class Matcher(UseCase):
             explanation = explanation.model_copy(update={"text": text})
         return JudgedRanking(ranking, verdict, explanation)
 
+    def require_intact(self, rankings: Sequence[Ranking], options: MatchOptions) -> None:
+        """Raise StoreDamagedError if an answer would show a sighting that is damaged."""
+        found = (one for ranking in rankings for one in ranking.candidates[: options.top_k])
+        shown = list(dict.fromkeys(one.hit.sightings[0].id for one in found))
+        for start in range(0, len(shown), CHECKED_AT_ONCE):
+            self._gallery.require_intact(shown[start : start + CHECKED_AT_ONCE])
+
     def answer(
         self,
         asked: RankedQuery,
@@ -291,7 +301,7 @@ class Matcher(UseCase):
         found_by: Finding | None = None,
         early: EarlyChip | None = None,
     ) -> MatchResult:
-        """Check what is shown, write the audit entry, and store the chip and the match.
+        """Write the audit entry, and store the chip and the match, after `require_intact`.
 
         With `found_by`, the service asked by itself about a chip that is stored.
         """
@@ -299,7 +309,6 @@ class Matcher(UseCase):
         shown = explained(
             ranking.candidates[: options.top_k], asked.compared, options.limits(), asked.calibration
         )
-        self._gallery.require_intact([one.sighting.id for one in shown])
         match = Match(
             id=new_match_id(asked.asked_at),
             verdict=judgement.verdict,

@@ -29,7 +29,10 @@ from service.identity.uploads import ChipUpload
 
 T = TypeVar("T")
 R = TypeVar("R")
-WORKERS = 4
+ASKING_THREADS = 4
+ANSWERING_THREADS = 32
+"""So many matches are stored together in one write."""
+
 MAX_GSD_RATIO, MAX_MINUTES_APART, MAX_NM_APART = 1.5, 10.0, 500.0
 """More between chips of one image is doubted; a wide swath of Sentinel-1 is 216 nm across."""
 CHANGED = 0.1
@@ -58,11 +61,14 @@ class SceneMatcher:
         digests = [upload.digest for upload in uploads]
         if len(set(digests)) < len(digests):
             raise InvalidRequestError("a chip was sent twice; send each chip of the image once")
-        asked = _each_at_once(lambda upload: self._matcher.ask(upload, options), uploads)
+        asked = _each_at_once(
+            lambda upload: self._matcher.ask(upload, options), uploads, ASKING_THREADS
+        )
         doubts = _doubts_of_one_image([one.compared for one in asked])
         asked = [replace(one, warnings=(*doubts, *one.warnings)) for one in asked]
         scene_id = uuid4()
         rankings = joint_rankings([one.ranking for one in asked], asked[0].counts.vessels)
+        self._matcher.require_intact(rankings, options)
 
         def answer(chip: int) -> MatchResult:
             one = asked[chip]
@@ -71,12 +77,12 @@ class SceneMatcher:
             share = _share(scene_id, one, alone, together, asked, rankings)
             return self._matcher.answer(one, together, share)
 
-        return _each_at_once(answer, range(len(asked)))
+        return _each_at_once(answer, range(len(asked)), ANSWERING_THREADS)
 
 
-def _each_at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+def _each_at_once(work: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
     """Call a function for each item in several threads; return the results in order."""
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         tasks = [pool.submit(copy_context().run, work, item) for item in items]
         return [task.result() for task in tasks]
 

@@ -1,12 +1,14 @@
 """Chips of one image, asked about together."""
 
+from collections.abc import Collection
 from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from service.identity.enrol import NewVessel
-from service.identity.errors import InvalidRequestError
+from service.identity.errors import InvalidRequestError, StoreDamagedError
 from service.identity.matching.match import MatchOptions
 from service.identity.matching.scene import SceneMatcher, joint_rankings
 from service.identity.records.matches import Verdict
@@ -38,6 +40,28 @@ def test_no_vessel_is_in_one_image_twice(use_cases: UseCases) -> None:
     assert shared.candidates[0].probability < alone[0].candidates[0].probability
     assert shared.scene is not None
     assert "Alone, SHIP 1 would be first" in shared.scene.text
+
+
+def test_a_scene_checks_all_that_it_shows_before_anything_is_stored(
+    use_cases: UseCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[set[UUID]] = []
+
+    def damaged(ids: Collection[UUID]) -> None:
+        checked.append({*ids})
+        raise StoreDamagedError("not what was written")
+
+    for seed in (1, 2):
+        use_cases.enrolment.enrol(NewVessel(name=f"SHIP {seed}"), [optical(seed)])
+    scene = SceneMatcher(use_cases.matcher)
+    chips = [optical_look(1), optical_look(2)]
+    shown = scene.match(chips, MatchOptions(top_k=1, store=False))
+    monkeypatch.setattr(use_cases.gallery, "require_intact", damaged)
+    with pytest.raises(StoreDamagedError):
+        scene.match(chips, MatchOptions(top_k=1))
+    assert checked == [{one.match.candidates[0].sighting.id for one in shown}]
+    assert len(checked[0]) == 2
+    assert list(use_cases.matches.all()) == []
 
 
 def test_the_answer_says_which_chip_took_the_vessel(use_cases: UseCases) -> None:
