@@ -1,5 +1,7 @@
 """Judging a match at the desk, with the mouse and with the keyboard alone."""
 
+import re
+
 import httpx
 from playwright.sync_api import expect
 
@@ -82,6 +84,18 @@ def test_a_note_is_kept_while_the_analyst_looks_elsewhere(
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     page.go_back()
     expect(page.locator("label.note input")).to_have_value("two cranes")
+
+
+def test_the_evidence_report_is_one_page_of_print(
+    desk: WatchedPage, harbour: Harbour, api: httpx.Client
+) -> None:
+    for vessel_id in harbour.vessels.values():
+        api.patch(f"/gallery/{vessel_id}", json={"length_m": 190, "beam_m": 30}).raise_for_status()
+    match_id = ask(api, "0001", case="report")["match_id"]
+    desk.page.goto(f"{desk.url}/matches/{match_id}/report")
+    expect(desk.page.get_by_text("registered beam").first).to_be_visible()
+    printed = desk.page.pdf(format="A4", prefer_css_page_size=True)
+    assert re.findall(rb"/Type /Pages\s+/Count (\d+)", printed) == [b"1"]
 
 
 def test_enter_confirms_the_candidate_that_has_the_focus(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MAX_SIDE_PX = 700
-ROW_WIDTH_MM, ROW_HEIGHT_MM = 160.0, 62.0
+ROW_WIDTH_MM, ROW_HEIGHT_MM = 160.0, 42.0
 GAP_MM = 6.0
 RULER_WIDTH_MM = 14.0
 RULER_SHARE = 0.6

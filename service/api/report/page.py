@@ -8,27 +8,27 @@ from datetime import datetime
 from html import escape
 
 from service.api.report.figures import ChipFigure, chip_row
-from service.api.report.wording import STANDINGS, VERDICTS, check_words, percent
+from service.api.report.wording import STANDINGS, VERDICTS, check_words, percent, term_words
 from service.contract.manifest import learnt_from_simulation_alone
 from service.identity.evidence.wording import vessel_name
 from service.identity.records.match_records import MatchRecord
 from service.identity.records.matches import Candidate, Match
 from service.identity.records.sightings import Sighting
 
-SHOWN_CANDIDATES = 4
+SHOWN_CANDIDATES = 3
 
 STYLE = """
-@page { size: A4; margin: 12mm }
+@page { size: A4; margin: 9mm 12mm }
 body { font: 8pt/1.3 system-ui, sans-serif; max-width: 186mm; margin: 0 auto; color: #000 }
-h1 { font-size: 12pt; margin: 0 0 1mm } h2 { font-size: 10pt; margin: 3mm 0 1mm }
-p { margin: 1mm 0 } table { border-collapse: collapse; width: 100% }
+h1 { font-size: 12pt; margin: 0 0 1mm } h2 { font-size: 10pt; margin: 2mm 0 .5mm }
+p { margin: .7mm 0 } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .4mm 2mm .4mm 0 }
 thead th { border-bottom: .3mm solid #000 } tbody tr { border-bottom: .1mm solid #999 }
 .simulated { border: .5mm solid #000; padding: 1mm 2mm; font-weight: bold }
 .chips { display: flex; gap: 6mm; align-items: flex-end }
 figure { margin: 0; break-inside: avoid } figcaption { font-size: 7pt; max-width: 40mm }
 .missing { width: 30mm } .digest { font: 6.5pt monospace; overflow-wrap: anywhere }
-.evidence { white-space: nowrap } .sides { display: flex; gap: 6mm } .sides div { flex: 1 }
+.sides { display: flex; gap: 6mm } .sides div { flex: 1 }
 .number { text-align: right } tr, .facts { break-inside: avoid }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -111,10 +111,10 @@ def _candidates(record: MatchRecord) -> str:
         return "<p>No vessel was compared.</p>"
     rows = "".join(_candidate(one) for one in candidates[:SHOWN_CANDIDATES])
     more = len(candidates) - SHOWN_CANDIDATES
-    rest = f"<p>{more} more vessels are in the match record.</p>" if more > 0 else ""
+    rest = f"<p>The match record holds {more} more.</p>" if more > 0 else ""
     return (
         '<table><thead><tr><th></th><th>vessel</th><th class="number">probability</th>'
-        '<th class="number">similarity</th><th>evidence</th><th>checks</th></tr></thead>'
+        "<th>evidence and checks</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>{rest}"
     )
 
@@ -125,14 +125,14 @@ def _candidate(candidate: Candidate) -> str:
     facts = [f"{name} {value}" for name, value in known.items() if value]
     if vessel.length_m is not None:
         facts.append(f"length {vessel.length_m:g} m")
-    evidence = "<br>".join(escape(one.words) for one in candidate.terms)
-    checks = "<br>".join(map(escape, check_words(candidate.checks))) or "none possible"
+    facts.append(f"similarity {candidate.similarity:.3f}")
+    paragraphs = term_words(candidate.terms), check_words(candidate.checks)
+    found = "<br>".join(escape("; ".join(one)) for one in paragraphs)
     return (
         f"<tr><td>{candidate.rank}</td><td><strong>{escape(vessel_name(candidate))}</strong><br>"
         f'{escape(", ".join(facts))}<br><span class="digest">{vessel.id}</span></td>'
         f'<td class="number">{percent(candidate.probability)}</td>'
-        f'<td class="number">{candidate.similarity:.3f}</td>'
-        f'<td class="evidence">{evidence}</td><td>{checks}</td></tr>'
+        f"<td>{found}</td></tr>"
     )
 
 

@@ -1,6 +1,8 @@
 """Verdicts, standings, probabilities and checks in the words of a report."""
 
-from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck
+from collections.abc import Sequence
+
+from service.identity.records.matches import Checks, EvidenceTerm, KinematicsCheck, LengthCheck
 
 VERDICTS = {
     "confident": "confident, rely on the first vessel",
@@ -24,6 +26,13 @@ def check_words(checks: Checks) -> list[str]:
     sizes = {"length": checks.length, "beam": checks.width}
     words = [_size(name, found) for name, found in sizes.items() if found is not None]
     return words if checks.kinematics is None else [*words, _voyage(checks.kinematics)]
+
+
+def term_words(terms: Sequence[EvidenceTerm]) -> list[str]:
+    """Say what each kind of evidence says, and in one line which say nothing."""
+    silent = [one.subject for one in terms if one.words.endswith("nothing")]
+    telling = [one.words for one in terms if not one.words.endswith("nothing")]
+    return [*telling, f"says nothing: {', '.join(silent)}"] if silent else telling
 
 
 def _size(name: str, found: LengthCheck) -> str:

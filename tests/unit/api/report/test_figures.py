@@ -27,7 +27,7 @@ def test_all_chips_are_drawn_at_one_scale() -> None:
 
 
 def test_the_row_fits_the_page() -> None:
-    assert mm_per_metre([chip(620, 10, 1.0)]) == pytest.approx(0.1)
+    assert mm_per_metre([chip(420, 10, 1.0)]) == pytest.approx(0.1)
     wide = [chip(10, 100, 1.0)] * 5
     scale = mm_per_metre(wide)
     assert scale is not None

@@ -1,7 +1,13 @@
 import pytest
 
-from service.api.report.wording import VERDICTS, check_words, percent
-from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck, Verdict
+from service.api.report.wording import VERDICTS, check_words, percent, term_words
+from service.identity.records.matches import (
+    Checks,
+    EvidenceTerm,
+    KinematicsCheck,
+    LengthCheck,
+    Verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +20,16 @@ def test_no_probability_reads_as_certain(probability: float, text: str) -> None:
 
 def test_every_verdict_has_words() -> None:
     assert {verdict.value for verdict in Verdict} <= VERDICTS.keys()
+
+
+def test_terms_that_say_nothing_share_a_line() -> None:
+    words = {"length": "says nothing", "pixels": "speak for it ×3.0", "width": "says nothing"}
+    terms = [
+        EvidenceTerm(name=name, subject=name, factor=1.0, words=f"{name} {said}")
+        for name, said in words.items()
+    ]
+    assert term_words(terms) == ["pixels speak for it ×3.0", "says nothing: length, width"]
+    assert term_words(terms[1:2]) == ["pixels speak for it ×3.0"]
 
 
 def test_each_check_says_what_it_found_and_its_limit() -> None:
