@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -38,3 +39,10 @@ def test_a_closed_output_is_no_error() -> None:
     command = [sys.executable, "-m", "service.cli.main", "settings"]
     closed = ["sh", "-c", '"$@" >&- 2>&-', "sh", *command]
     assert subprocess.run(closed, check=False).returncode == 0
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"crossfix {version('crossfix')}\n"
