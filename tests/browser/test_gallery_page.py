@@ -51,6 +51,12 @@ def test_vessels_are_found_while_typing(desk: WatchedPage, harbour: Harbour) -> 
     page.get_by_role("searchbox").fill("harb 0003")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("HARBOUR 0003")
+    rows.first.click()
+    expect(page.locator(".vessel h1")).to_be_visible()
+    page.get_by_role("link", name="About").click()
+    expect(page.locator(".card")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("searchbox")).to_have_value("harb 0003")
     page.get_by_role("searchbox").fill("harb zzz")
     expect(page.get_by_text("No vessel begins like this.")).to_be_visible()
 

@@ -178,3 +178,9 @@ def test_the_model_card_breaks_no_word_and_does_not_push_the_rest_away(desk: Wat
         " r.selectNodeContents(node); return r.getClientRects().length; })()"
     )
     assert one_line == 1
+
+
+def test_an_area_that_is_none_in_the_address_is_explained(desk: WatchedPage) -> None:
+    page = desk.open("#/history?area=1,2,3")
+    expect(page.get_by_role("alert")).to_contain_text("expected four numbers")
+    expect(page.locator(".map.area canvas").first).to_be_visible()

@@ -10,8 +10,9 @@ import { vesselLine, vesselName } from "./format.js";
 import { T } from "./texts.js";
 
 export function GalleryPage({ id, query, who }) {
-  const [text, setText] = useState(query.get("search") || "");
-  const [type, setType] = useState("");
+  const filters = { search: query.get("search") || "", type: query.get("type") || "" };
+  const { search: text, type } = filters;
+  const filter = (changes) => go("gallery", id, { ...filters, ...changes }, { replace: true });
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
   const [unsaved, setUnsaved] = useState(null);
@@ -24,9 +25,9 @@ export function GalleryPage({ id, query, who }) {
   return html`
     <aside class="side" aria-label=${T.gallery.vessels}>
       <input type="search" class="search" value=${text} aria-label=${T.gallery.search}
-        placeholder=${T.gallery.searchHint} onInput=${(event) => setText(event.target.value)} />
+        placeholder=${T.gallery.searchHint} onInput=${(event) => filter({ search: event.target.value })} />
       ${types.length > 0 && html`<select class="search" value=${type} aria-label=${T.gallery.type}
-          onChange=${(event) => setType(event.target.value)}>
+          onChange=${(event) => filter({ type: event.target.value })}>
         <option value="">${T.gallery.anyType}</option>
         ${types.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
       </select>`}
@@ -37,7 +38,7 @@ export function GalleryPage({ id, query, who }) {
       <${Fault} error=${error} retry=${reload} />
       <ul class="list" data-searched=${loading ? "" : text}>
         ${vessels.map((vessel) => html`<li key=${vessel.id}><button type="button" class="row"
-            aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id)}>
+            aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id, filters)}>
           <span class="who"><strong>${vesselName(vessel)}</strong><small>${vesselLine(vessel)}</small></span>
         </button></li>`)}
       </ul>

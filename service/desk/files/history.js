@@ -38,7 +38,8 @@ export function HistoryPage({ query }) {
     </select></label>`;
   const text = (name, type = "search") => html`<label>${T.history.filters[name]}
     <input type=${type} value=${filters[name]} onInput=${(event) => set({ [name]: event.target.value })} /></label>`;
-  const area = filters.area ? filters.area.split(",").map(Number) : null;
+  const sides = filters.area.split(",").map(Number);
+  const area = sides.length === 4 && sides.every(Number.isFinite) ? sides : null; // the service says what is wrong
   const set_filters = FILTERS.filter((name) => filters[name]).length;
   return html`<section class="content wide-page">
     <header class="page-head"><h1>${T.history.title}</h1>
