@@ -130,8 +130,8 @@ def calibrate(
         typer.Option(
             min=0,
             max=1,
-            help="Share of the chips of --data that are cropped worse, mis-measured, blurred and "
-            "made noisy, for simulated chips, which are easier than genuine ones.",
+            help="Share of the chips that are cropped worse, mis-measured, blurred and made noisy, "
+            "for simulated chips, which are easier than genuine ones.",
         ),
     ] = 0.0,
     seed: common.SeedOption = 0,
@@ -186,7 +186,9 @@ def calibrate(
             names["test"] = tested_on or test.resolve().name
             of_test = all_chips(read_hoss(test))
             _require_other_ships(chips, of_test)
-            test_chips = (*of_test, *_background_chips(test_background))
+            test_chips = with_harder_chips(
+                (*of_test, *_background_chips(test_background)), harder_share, seed + 1
+            )
             test_table = embed_both_ways(test_chips, bundle, threads, seed)
             trials = calibration.require_trials(test_table, seed=seed + 1, preference=preference)
             several = replay_several(test_table, seed=seed + 1)
