@@ -217,7 +217,8 @@ def demo(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the contact sheet.")] = Path("demo-output"),
     port: Annotated[
-        int | None, typer.Option(help="Port of the service.", show_default="8080 or a free one")
+        int | None,
+        typer.Option(help="Port of the service.", min=1, show_default="8080 or a free one"),
     ] = None,
     bundle: common.BundleOption = None,
     device: common.DeviceOption = None,
