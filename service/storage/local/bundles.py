@@ -31,7 +31,11 @@ class FolderBundleStore:
 
     def put(self, bundle: Bundle) -> None:
         def copy(folder: Path) -> None:
-            shutil.copytree(bundle.path, folder, dirs_exist_ok=True)
+            """Copy the files without their permissions, which may let others read them."""
+            for file in filter(Path.is_file, bundle.path.rglob("*")):
+                copied = folder / file.relative_to(bundle.path)
+                copied.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copied)
 
         self.install(bundle.bundle_id, copy)
 
