@@ -87,12 +87,12 @@ def test_a_failed_installation_leaves_no_files(
 ) -> None:
     bundle_store = FolderBundleStore(tmp_path / "bundles")
 
-    def copy_and_fail(source: Path, fresh: Path, **_: object) -> None:
-        (fresh / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
+    def copy_half_and_fail(source: Path, copied: Path) -> None:
+        copied.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copytree", copy_and_fail)
+        patch.setattr(shutil, "copyfile", copy_half_and_fail)
         with pytest.raises(StoreUnavailableError, match="install bundle"):
             bundle_store.put(shipped)
     assert list((tmp_path / "bundles").iterdir()) == []
