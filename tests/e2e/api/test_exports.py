@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api.report.page import SHOWN_CANDIDATES
 from service.storage.audit.check import read_entries
 from tests.support.inputs.chips import optical_png, sar_tiff
 from tests.support.processes.service_process import ServiceProcess, running_service
@@ -189,10 +190,10 @@ def test_the_report_shows_the_evidence_without_scripts(
     assert "taught on simulated ships alone" in page
     assert "&lt;b&gt;@1.tif" in page
     assert "<b>@1" not in page
-    assert page.count("<image") == 1 + len(match["candidates"][:4])
+    assert page.count("<image") == 1 + len(match["candidates"][:SHOWN_CANDIDATES])
     assert match["query"]["sha256"] in page
     assert match["model"]["bundle_id"] in page
-    for candidate in match["candidates"][:4]:
+    for candidate in match["candidates"][:SHOWN_CANDIDATES]:
         assert candidate["sighting"]["sha256"] in page
     audit = api.get(f"/matches/{match['match_id']}").json()["audit"]
     assert f"entry {audit['number']} of chain {audit['chain']}" in page
