@@ -10,7 +10,7 @@ import pytest
 from tests.support.paths import ROOT
 
 TOLERANCE = 0.35
-NOISE_BYTES = 100
+NOISE_BYTES = 200
 """What the allocator adds or spares; the id of a point in Qdrant Edge alone takes 300."""
 
 STORED = ("match", "open", "audit")
