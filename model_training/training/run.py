@@ -95,8 +95,7 @@ def fit(
         try:
             trainer.train(stop_at if stop_at is not None else run.steps)
         finally:
-            if trainer.log:
-                trainer.log.close()
+            trainer.close()
         return trainer.checkpoint
 
 
@@ -130,6 +129,14 @@ class _Trainer(Generic[BatchT]):
             self.wrapped.compile()
         # opened last, because `fit` closes it only after this constructor has returned
         self.log = MetricLog(run.out, self.checkpoint.step) if worker.rank == 0 else None
+
+    def close(self) -> None:
+        """Close the log, and free what holds the process group."""
+        # If DDP were the last to hold the group, it would wait for the end of gloo's threads with
+        # the interpreter lock held, which they may need. `destroy_process_group` releases it first.
+        del self.wrapped
+        if self.log:
+            self.log.close()
 
     def _resume(self, config: TypedConfig) -> None:
         stored = Checkpoint.load(self.path)

@@ -1,10 +1,13 @@
 """A linear regression for torchrun: `-m tests.support.training.linear_task OUT STEPS`."""
 
+import gc
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from model_training.training.checkpoint import Checkpoint
 from model_training.training.config import RunConfig, TypedConfig
@@ -55,6 +58,15 @@ def gloo_threads() -> list[str]:
     return [name for name in names if "gloo" in name]
 
 
+def destroy_last_reference() -> None:
+    """Destroy the process group after checking that no DDP, which holds it too, is left."""
+    left = [one for one in gc.get_objects() if type(one) is DistributedDataParallel]
+    assert not left, "DDP would wait for gloo's threads with the interpreter lock held"
+    destroy()
+
+
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]))
+    destroy = distributed.destroy_process_group
+    with mock.patch.object(distributed, "destroy_process_group", destroy_last_reference):
+        run(Path(sys.argv[1]), int(sys.argv[2]))
     assert not gloo_threads(), f"the process group outlives the run: {gloo_threads()}"
