@@ -18,13 +18,15 @@ OPTICAL_WORDS = re.compile(
     r"|PlanetScope|SuperDove|Sentinel-?2|Landsat|Gaofen-?[12]\b|\bGF-?[12]\b|Jilin-?1|RapidEye",
     re.IGNORECASE,
 )
+_FLOAT = "it has one or two bands of float"
 _ASK = "say which it is with modality: sar or optical"
 
 
 def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality, list[str]]:
     """Return the modality to read a raster with, and a note where it was a guess.
 
-    Hard facts decide, and may contradict the caller: complex samples, one or two bands of float,
+    Hard facts decide, and may contradict the caller: complex samples, one or two bands of float
+    (unless text speaks of an optical sensor),
     and band names that are exactly a polarisation are SAR; bands marked red, green and blue that
     differ from each other are optical. Without such facts the caller decides; without a caller,
     three or four differing integer bands are optical unless free text in the file suggests SAR, and
@@ -39,6 +41,11 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
         if certain is not None and certain is not claimed:
             raise _contradiction(raster, claimed, certain, fact)
         return claimed, []
+    if fact == _FLOAT and raster.suggestion is Modality.OPTICAL:
+        raise ModalityError(
+            f"{raster.layout.bit_depth} is read as SAR, but the file's text speaks of an optical "
+            "picture; send modality sar, or scale an optical picture to uint8 or uint16"
+        )
     if certain is not None:
         return certain, []
     integer = raster.layout.kinds in "ui"
@@ -62,17 +69,20 @@ def resolve_modality(raster: Raster, claimed: Modality | None) -> tuple[Modality
 
 def sensor_warnings(sensor: str | None, modality: Modality) -> tuple[str, ...]:
     """Return a warning if the stated sensor is known to take pictures of the other modality."""
-    said = {
-        one
-        for one, words in ((Modality.SAR, SAR_WORDS), (Modality.OPTICAL, OPTICAL_WORDS))
-        if sensor is not None and words.search(sensor)
-    }
-    if len(said) != 1 or modality in said:
+    said = modality_in(sensor or "")
+    if said is None or said is modality:
         return ()
     return (
-        f"the sensor {sensor!r} takes {said.pop().value} pictures, but the chip was read as "
+        f"the sensor {sensor!r} takes {said.value} pictures, but the chip was read as "
         f"{modality.value}; check sensor and modality",
     )
+
+
+def modality_in(text: str) -> Modality | None:
+    """Return the modality whose sensors a text names; None for none, or both."""
+    words = {Modality.SAR: SAR_WORDS, Modality.OPTICAL: OPTICAL_WORDS}
+    found = [modality for modality, pattern in words.items() if pattern.search(text)]
+    return found[0] if len(found) == 1 else None
 
 
 def has_equal_bands(raster: Raster) -> bool:
@@ -89,7 +99,7 @@ def _certain(raster: Raster) -> tuple[Modality | None, str]:
     if layout.has_polarisations:
         return Modality.SAR, "a band is named after a polarisation"
     if layout.kinds == "f" and len(layout.picture_bands) <= 2:
-        return Modality.SAR, f"it has {len(layout.picture_bands)} band(s) of {layout.bit_depth}"
+        return Modality.SAR, _FLOAT
     if layout.kinds in "ui" and layout.is_rgb and not has_equal_bands(raster):
         return Modality.OPTICAL, "its bands are marked red, green and blue and differ"
     return None, ""

@@ -170,7 +170,8 @@ def _to_raster(picture: ImageFile, container: str, bit_depth: str, decoded: NDAr
         image = picture.convert("RGBA" if transparent else "RGB")
     elif picture.mode == "CMYK":
         image = picture.convert("RGB")
-        notes = ("the JPEG is CMYK; it was turned into RGB without its colour profile",)
+        negative = "" if "adobe" in picture.info else "; send it as RGB if it is a negative now"
+        notes = (f"the JPEG is CMYK; it was turned into RGB without its colour profile{negative}",)
     if image.mode not in _COLOURS:
         raise PixelTypeError(
             f"the {container} has pixels of mode {image.mode}; expected grey, RGB or RGBA"

@@ -23,7 +23,7 @@ from service.contract.chip import Modality
 from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read, marked_as_named
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.missing_data import declared_no_data
-from service.contract.decoding.modality import SAR_WORDS
+from service.contract.decoding.modality import modality_in
 from service.contract.decoding.raster import (
     ChipLimits,
     Georeference,
@@ -119,6 +119,10 @@ def read_tiff(
             _require_checked_page(source, page)
             valid = None if mask is None else _read_mask(memory, data, mask, limits)
             raster = _to_raster(source, page, valid, modality, band)
+    except UnicodeDecodeError as error:
+        raise CorruptChipError(
+            "the name or the unit of a band of the TIFF is not in UTF-8; write it anew without it"
+        ) from error
     except _FAILURES as error:
         raise CorruptChipError(
             f"the TIFF is truncated or damaged ({plain_reason(error)}); send the complete file"
@@ -217,7 +221,7 @@ def _to_raster(
     samples: NDArray[Any] = _read_whole(source, [i + 1 for i in read])
     nodata, notes = declared_no_data(page.no_data, samples.dtype)
     scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
-    notes += _absences(page) + _ignored_scales(source, read)
+    notes += _absences(page) + _unread_metadata(page) + _ignored_scales(source, read)
     if palette:
         if nodata is not None:
             mask = (samples[0] != nodata) & (True if mask is None else mask)
@@ -263,6 +267,15 @@ def _absences(page: TiffPage) -> list[str]:
     if not page.absent_segments:
         return []
     return [f"{page.absent_segments} of {page.segments} strips or tiles are absent from the TIFF"]
+
+
+def _unread_metadata(page: TiffPage) -> list[str]:
+    if not page.metadata_fault:
+        return []
+    return [
+        f"the names, units and scales of the bands in the TIFF are damaged ({page.metadata_fault}) "
+        "and were not read; write it anew if it has any"
+    ]
 
 
 def _unit(source: DatasetReader, number: int) -> str:
@@ -365,13 +378,11 @@ def _georeference(source: DatasetReader, page: TiffPage) -> tuple[Georeference |
 
 
 def _suggested_modality(source: DatasetReader, layout: BandLayout) -> Modality | None:
-    """Return what the file's text suggests: MODALITY, POLARISATION, or a sensor's name."""
+    """Return what the file's text suggests: MODALITY, POLARISATION, or the name of a sensor."""
     tags = {key.upper(): str(value) for key, value in source.tags().items()}
     stated = tags.get("MODALITY", "").strip().lower()
     if stated in {"sar", "optical"}:
         return Modality(stated)
     if tags.keys() & {"POLARISATION", "POLARIZATION"} or layout.mentions_polarisations:
         return Modality.SAR
-    if SAR_WORDS.search(tags.get("TIFFTAG_IMAGEDESCRIPTION", "")):
-        return Modality.SAR
-    return None
+    return modality_in(tags.get("TIFFTAG_IMAGEDESCRIPTION", ""))

@@ -47,6 +47,7 @@ class Tag(IntEnum):
     PIXEL_SCALE = 33550
     TIE_POINTS = 33922
     MODEL_MATRIX = 34264
+    GDAL_METADATA = 42112
     NO_DATA = 42113
 
 
@@ -54,7 +55,8 @@ END = 0  # not a tag of TIFF
 _INNER = {330, 34665, 34853}
 """Tags of directories of other pictures, EXIF data and positions of a camera."""
 _GEOREFERENCE = {Tag.PIXEL_SCALE, Tag.TIE_POINTS, Tag.MODEL_MATRIX}
-_WANTED = {*Tag, *_INNER} - {*_GEOREFERENCE, Tag.NO_DATA}
+_TEXTS = {Tag.GDAL_METADATA, Tag.NO_DATA}
+_WANTED = {*Tag, *_INNER} - {*_GEOREFERENCE, *_TEXTS}
 _COUNTED: dict[int, tuple[str, int]] = {
     Tag.STRIP_OFFSETS: ("strips", MAX_SEGMENTS),
     Tag.TILE_OFFSETS: ("tiles", MAX_SEGMENTS),
@@ -168,7 +170,7 @@ def _directory(data: bytes, order: str, big: bool, offset: int) -> tuple[Tags, i
         end = max(end, _end_of_values(data, order + word, at + 4, kind, count))
         if tag in _WANTED and count and kind in _INTEGER_TYPES:
             tags[tag] = _integers(data, order, word, at + 4, kind, min(count, MAX_SEGMENTS))
-        elif tag == Tag.NO_DATA and count and kind in _TEXT_TYPES:
+        elif tag in _TEXTS and count and kind in _TEXT_TYPES:
             tags[tag] = _integers(data, order, word, at + 4, _BYTE, min(count, MAX_TEXT_BYTES))
         elif tag in _GEOREFERENCE and kind == _DOUBLE:
             tags[tag] = np.array([count])  # GDAL reads the values

@@ -1,6 +1,7 @@
 """Find the one picture of a TIFF, its mask and its layout, before any library decodes it."""
 
 import struct
+import xml.parsers.expat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,7 @@ class TiffPage:
         byte_counts: how long each is, int64 `[N]`; empty where the file does not say.
         premultiplied: whether the colours were multiplied by the alpha band already.
         no_data: GDAL's text of the value that means "no data"; empty without one.
+        metadata_fault: why GDAL reads no names, units and scales of bands; empty where it does.
         big_endian: whether the first byte of a number is its most significant one.
         georeference_fault: why its georeference means nothing; empty where it may mean something.
         following_bytes: bytes after all that the file describes, without zeros at the end.
@@ -73,6 +75,7 @@ class TiffPage:
     byte_counts: NDArray[np.int64]
     premultiplied: bool
     no_data: str
+    metadata_fault: str
     big_endian: bool
     georeference_fault: str
     following_bytes: int = 0
@@ -224,12 +227,25 @@ def _page(data: bytes, index: int, tags: Tags) -> TiffPage:
         offsets=tags.get(Tag.TILE_OFFSETS if tiled else Tag.STRIP_OFFSETS, nothing),
         byte_counts=tags.get(Tag.TILE_BYTES if tiled else Tag.STRIP_BYTES, nothing),
         premultiplied=_ASSOCIATED_ALPHA in tags.get(Tag.EXTRA_SAMPLES, nothing),
-        no_data=bytes(tags.get(Tag.NO_DATA, nothing).tolist())
-        .partition(b"\0")[0]
-        .decode("latin-1"),
+        no_data=_text(tags, Tag.NO_DATA).decode("latin-1"),
+        metadata_fault=_metadata_fault(_text(tags, Tag.GDAL_METADATA)),
         big_endian=data[:2] == b"MM",
         georeference_fault=_georeference_fault(tags),
     )
+
+
+def _text(tags: Tags, tag: Tag) -> bytes:
+    return bytes(tags[tag].tolist()).partition(b"\0")[0] if tag in tags else b""
+
+
+def _metadata_fault(text: bytes) -> str:
+    """Return where GDAL's metadata are no XML, of which GDAL then reads nothing, in silence."""
+    try:
+        if text:
+            xml.parsers.expat.ParserCreate().Parse(text.decode(errors="replace"), True)
+    except xml.parsers.expat.ExpatError as error:
+        return str(error)
+    return ""
 
 
 def _georeference_fault(tags: Tags) -> str:

@@ -5,13 +5,20 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio.io import DatasetWriter
 
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
 from service.contract.decoding.modality import sensor_warnings
-from service.contract.errors import ModalityError
-from tests.support.inputs.chip_files import picture_bytes, rgb_planes, sar_plane, tiff_bytes
+from service.contract.errors import CorruptChipError, ModalityError
+from tests.support.inputs.chip_files import (
+    image_bytes,
+    picture_bytes,
+    rgb_planes,
+    sar_plane,
+    tiff_bytes,
+)
 
 PICTURE = rgb_planes().transpose(1, 2, 0)
 POLS = ("HH", "HV", "VH", "VV")
@@ -153,6 +160,57 @@ def test_names_that_do_not_confirm_the_marks_warn() -> None:
 def test_a_red_edge_is_not_red() -> None:
     data = tiff_bytes(rgb_planes(), named("Red Edge", "Green", "Blue"), photometric="RGB")
     assert warned(decode_chip(data, gsd_m=1.0), "Red Edge, Green, Blue were taken")
+
+
+def scaled(target: DatasetWriter) -> None:
+    target.scales = [0.01]
+    target.set_band_description(1, "VV calm")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(b"Metadata>\n", b"Metadata \n", id="a bracket"),
+        pytest.param(b'role="scale"', b'r\xffle  scale"', id="no UTF-8"),
+        pytest.param(b"</GDAL", b"      ", id="the end"),
+    ],
+)
+def test_metadata_that_cannot_be_parsed_warn(old: bytes, new: bytes) -> None:
+    data = tiff_bytes((sar_plane() * 1000).astype(np.uint16), scaled)
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    assert warned(chip, "scale 0.01 was applied")
+    assert not warned(chip, "damaged")
+    chip = decode_chip(data.replace(old, new, 1), modality=Modality.SAR, gsd_m=1.0)
+    assert not warned(chip, "scale 0.01 was applied")
+    assert warned(chip, "scales of the bands in the TIFF are damaged")
+
+
+def test_a_band_name_that_is_no_utf_8_is_refused_in_plain_words() -> None:
+    data = tiff_bytes(sar_plane(), named("VV calm")).replace(b"VV calm", b"VV \xe9alm")
+    with pytest.raises(CorruptChipError, match="the name or the unit of a band"):
+        decode_chip(data, gsd_m=1.0)
+
+
+@pytest.mark.parametrize(
+    "texts", [{"MODALITY": "optical"}, {"TIFFTAG_IMAGEDESCRIPTION": "WorldView-3 panchromatic"}]
+)
+def test_floats_that_speak_of_an_optical_sensor_are_asked_about(texts: dict[str, str]) -> None:
+    data = tiff_bytes(sar_plane(), in_text(0, **texts))
+    with pytest.raises(ModalityError, match="float32 is read as SAR, but the file's text"):
+        decode_chip(data, gsd_m=1.0)
+    assert decode_chip(data, modality=Modality.SAR, gsd_m=1.0).modality is Modality.SAR
+    grey = tiff_bytes(rgb_planes()[:1], in_text(0, **texts))
+    chip = decode_chip(grey, gsd_m=1.0)
+    assert chip.modality is Modality.OPTICAL
+    assert warned(chip, "taken for optical because the file's text says so")
+
+
+def test_a_cmyk_jpeg_that_may_be_a_negative_warns() -> None:
+    marked = image_bytes(Image.fromarray(PICTURE).convert("CMYK"), "JPEG")
+    at = marked.index(b"Adobe") - 4
+    plain = marked[:at] + marked[at + 2 + int.from_bytes(marked[at + 2 : at + 4]) :]
+    assert not warned(decode_chip(marked, gsd_m=1.0), "negative")
+    assert warned(decode_chip(plain, gsd_m=1.0), "send it as RGB if it is a negative now")
 
 
 @pytest.mark.parametrize("fill", [65535, 40000])
