@@ -7,11 +7,8 @@ read the records of what they found.
 """
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -20,52 +17,42 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from service.contract.chip import Modality
-from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     Found,
     GalleryCounts,
-    GroupedSighting,
     GroupPlace,
     SearchResults,
     Sighting,
     SightingHit,
     VesselQuery,
 )
-from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
+from service.identity.records.vessels import Vessel
 from service.storage.edge.filters import as_filter
 from service.storage.edge.folder import SEARCH, SEARCHED_INDEXES, GalleryFolder
 from service.storage.edge.record_cache import RecordCache
-from service.storage.edge.shard import upsert
+from service.storage.edge.shard import Shard, upsert
 from service.storage.edge.sightings import BundleSightings, Watcher
 from service.storage.edge.tables.search_tables import SearchTables
 from service.storage.points import payloads
-from service.storage.points.checking import check_gallery
-from service.storage.points.filters import (
-    UNCOMPARED_SIGHTINGS,
-    UNGROUPED_SIGHTINGS,
-    AnyOf,
-    Clause,
-    Condition,
-    in_groups,
-    in_state,
-    of_vessels,
-    shows_chip,
-    sighting_clauses,
-    vessel_condition,
-)
-from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
-from service.storage.points.paging import vessel_page
+from service.storage.points.filters import Condition, of_vessels, shows_chip, sighting_clauses
+from service.storage.points.gallery import PointGallery
 from service.storage.points.payloads import Payload
 from service.storage.points.record_digests import require_intact_vector
+from service.storage.sqlite.table import PointTable
 
 
-class EdgeGallery:
+class EdgeGallery(PointGallery):
     """A `Gallery` for several threads.
 
-    A lock serialises all steps on shards and tables. Writers of sightings hold another one from
-    beginning to end, so that searches go on while a change is brought to disk.
+    A lock serialises all changes of shards and tables, and what reads both. Writers of sightings
+    hold another one from beginning to end, so that searches go on while a change is brought to
+    disk.
     """
+
+    _vessels: Shard
+    _sightings: BundleSightings
+    _open_sightings: PointTable
 
     def __init__(self, folder: Path, bundle_id: str, width: int) -> None:
         """Lock and open the gallery in `folder`, creating it where needed and replaying its log.
@@ -85,6 +72,7 @@ class EdgeGallery:
         try:
             self._vessels = self._folder.vessels
             self._sightings = self._folder.sightings(bundle_id, width, SEARCHED_INDEXES)
+            self._open_sightings = self._sightings.open_points
             self._other_bundles: list[BundleSightings] | None = None
             self._tables = SearchTables(
                 folder / SEARCH,
@@ -116,26 +104,6 @@ class EdgeGallery:
 
     def put_fenced(self, vessel: Vessel, fence: UUID) -> None:
         self.put_vessel(vessel, fence)
-
-    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
-        with self._lock:
-            rows = self._vessels.retrieve(ids)
-        return payloads.vessels_by_id(rows)
-
-    def find_by_imo(self, imo: str) -> list[Vessel]:
-        return self._all_vessels(AnyOf(payloads.IMO, [imo]))
-
-    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
-        return self._all_vessels(in_state(states))
-
-    def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
-        condition = vessel_condition(where)
-        with self._lock:
-            return vessel_page(partial(self._vessels.page, condition), where, limit, cursor)
-
-    def vessel_types(self, limit: int) -> list[str]:
-        with self._lock:
-            return self._vessels.values(payloads.TYPE, vessel_condition(VesselFilter()), limit)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         with self._tables.changing(vessels=[vessel_id]):
@@ -180,11 +148,6 @@ class EdgeGallery:
             for shard in shards:
                 shard.sync()
 
-    def get_sighting(self, sighting_id: UUID) -> Sighting | None:
-        with self._lock:
-            rows = self._sightings.retrieve([sighting_id])
-        return payloads.sighting_from(rows[0]) if rows else None
-
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
         with self._lock:
             rows = self._sightings.shard.fetch(self._tables.enrolled.sightings_of(vessel_ids))
@@ -200,14 +163,14 @@ class EdgeGallery:
         with self._lock:
             return (
                 self._tables.enrolled.shows_chip(chip_sha256)
-                or self._sightings.open_points.count(where) > 0
+                or self._open_sightings.count(where) > 0
                 or any(one.count(where) for one in self._others())
             )
 
     def unused_chips(self, chips: Collection[str]) -> set[str]:
         with self._lock:
             unused = self._tables.enrolled.without_sighting(chips)
-            open_rows = self._sightings.open_points.scan(fields=[payloads.CHIP])
+            open_rows = self._open_sightings.scan(fields=[payloads.CHIP])
             unused.difference_update(str(row[payloads.CHIP]) for _, row in open_rows)
             return {
                 chip
@@ -247,9 +210,7 @@ class EdgeGallery:
         )
 
     def require_intact(self, ids: Collection[UUID]) -> None:
-        with self._lock:
-            rows = self._sightings.fetch_with_vectors(ids)
-        for _, vector, row in rows:
+        for _, vector, row in self._sightings.fetch_with_vectors(ids):
             payloads.sighting_from(row)
             require_intact_vector(vector, row)
 
@@ -267,19 +228,9 @@ class EdgeGallery:
             if i.bytes in known
         ]
 
-    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
-        with self._lock:
-            shard = self._sightings.shard
-            rows = list(islice(shard.scan_with_vectors(UNCOMPARED_SIGHTINGS), limit))
-        return payloads.embedded_sightings(rows)
-
     def mark_compared(self, ids: Collection[UUID]) -> None:
-        with self._writing, self._lock:
+        with self._writing:
             self._sightings.shard.set_fields(ids, payloads.compared_payload())
-
-    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
-        rows = self._sightings.open_points.scan_with_vectors(UNGROUPED_SIGHTINGS)
-        return payloads.embedded_sightings(islice(rows, limit))
 
     def open_count(self) -> int:
         with self._lock:
@@ -287,7 +238,7 @@ class EdgeGallery:
 
     def place_in_group(self, places: Mapping[UUID, GroupPlace | None]) -> None:
         with self._writing, self._tables.changing(places):
-            self._sightings.open_points.set_fields_of_each(
+            self._open_sightings.set_fields_of_each(
                 {i: payloads.group_payload(place) for i, place in places.items()}
             )
             with self._lock:
@@ -295,35 +246,21 @@ class EdgeGallery:
 
     def compare_anew(self, ids: Collection[UUID]) -> None:
         with self._writing, self._tables.changing(ids):
-            self._sightings.open_points.set_fields(ids, payloads.uncompared_payload(None))
+            self._open_sightings.set_fields(ids, payloads.uncompared_payload(None))
             with self._lock:
                 self._tables.mark_compared(ids, False)
-
-    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
-        rows = self._sightings.open_points.scan(in_groups(groups)) if groups else ()
-        return members_from(row for _, row in rows)
-
-    def group_sizes(self) -> dict[UUID, int]:
-        return group_sizes(self._sightings.open_points)
 
     def counts(self) -> GalleryCounts:
         with self._lock:
             return self._tables.enrolled.counts()
 
     def ping(self) -> None:
-        with self._lock:
-            self._vessels.ping()
+        self._vessels.ping()
         self._sightings.ping()
-
-    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
-        return open_sightings(self._sightings.open_points, before, beyond)
 
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         with self._writing:
             self.delete_sightings(self._without_vessel(ids))
-
-    def check_records(self) -> Iterator[list[RecordCheck]]:
-        return check_gallery(self._vessels, [self._sightings], self._lock)
 
     def close(self) -> None:
         with self._writing, self._lock:
@@ -344,11 +281,6 @@ class EdgeGallery:
         """Return those of these sightings that are open or absent."""
         with self._lock:
             return {*ids} - self._tables.enrolled.having_vessel(ids)
-
-    def _all_vessels(self, clause: Clause) -> list[Vessel]:
-        with self._lock:
-            rows = list(self._vessels.scan(Condition((clause,))))
-        return [payloads.vessel_from(row) for _, row in rows]
 
 
 def _of_vessel(vessel_id: UUID, owner: Payload) -> edge.UpdateOperation:

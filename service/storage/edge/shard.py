@@ -39,7 +39,10 @@ FLUSH_EVERY = 1000
 
 
 class Shard:
-    """A `RecordCollection` with payload indexes. The owner serialises all calls but `sync`."""
+    """A `RecordCollection` with payload indexes. Safe to read from many threads.
+
+    The owner serialises all writing methods.
+    """
 
     def __init__(self, folder: Path, width: int, indexes: Mapping[str, IndexSchema]) -> None:
         """Open the shard, replaying its log, or create it.
@@ -137,6 +140,10 @@ class Shard:
         """Return at most `limit` payloads in order of id, from `start` on."""
         records, _ = self._scroll(where, start, limit)
         return [record.payload or {} for record in records]
+
+    def select(self, where: Condition) -> list[Payload]:
+        """Return the payloads of all points that satisfy the condition."""
+        return [row for _, row in self.scan(where)]
 
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None

@@ -16,7 +16,6 @@ from service.contract.batches import in_batches
 from service.storage.edge.shard import Shard, upsert
 from service.storage.points import payloads
 from service.storage.points.archive import EmbeddedPoint
-from service.storage.points.checking import UNLOCKED
 from service.storage.points.filters import EVERYTHING, Condition
 from service.storage.points.payloads import Payload, Point
 from service.storage.sqlite.table import Fields, PointTable
@@ -59,7 +58,7 @@ class BundleSightings:
     """A `PointCollection` in two places. The owner serialises all writing methods.
 
     Attributes:
-        shard: the sightings of vessels. Its calls need the lock that was passed to `watch`.
+        shard: the sightings of vessels.
         open_points: the open sightings, in an SQLite file.
     """
 
@@ -75,7 +74,7 @@ class BundleSightings:
         """
         self.shard = shard
         self.open_points = PointTable(path, FIELDS)
-        self._lock = UNLOCKED
+        self._lock: AbstractContextManager[object] = nullcontext()
         self._watcher = Watcher()
         try:
             self._drop_copies()
@@ -105,8 +104,7 @@ class BundleSightings:
 
     def set_owner(self, ids: Collection[UUID], owner: Payload) -> None:
         """Set the fields of the owner of those of these sightings that exist."""
-        with self._lock:
-            rows = self.fetch_with_vectors(ids)
+        rows = self.fetch_with_vectors(ids)
         self.put([Point(i, vector.tolist(), row | owner) for i, vector, row in rows])
 
     def delete(self, ids: Collection[UUID], where: Condition | None = None) -> None:
@@ -120,18 +118,19 @@ class BundleSightings:
 
     def set_fields(self, ids: Collection[UUID], fields: Payload) -> None:
         """Set fields other than that of the vessel."""
-        with self._lock:
-            self.shard.set_fields(ids, fields)
+        self.shard.set_fields(ids, fields)
         self.open_points.set_fields(ids, fields)
 
     def retrieve(self, ids: Collection[UUID]) -> list[Payload]:
-        return list((self.open_points.fetch(ids) | self.shard.fetch(ids)).values())
+        with self._lock:
+            return list((self.open_points.fetch(ids) | self.shard.fetch(ids)).values())
 
     def fetch_with_vectors(self, ids: Collection[UUID]) -> list[EmbeddedPoint]:
         """Return id, vector, float32 `[D]`, and payload of the points that exist among `ids`."""
-        owned = self.shard.fetch_with_vectors(ids)
-        others = {*ids} - {i for i, _, _ in owned}
-        return [*owned, *self.open_points.fetch_with_vectors(others)]
+        with self._lock:
+            owned = self.shard.fetch_with_vectors(ids)
+            others = {*ids} - {i for i, _, _ in owned}
+            return [*owned, *self.open_points.fetch_with_vectors(others)]
 
     def scan(
         self, where: Condition = EVERYTHING, fields: list[str] | None = None
@@ -148,8 +147,7 @@ class BundleSightings:
 
     def ping(self) -> None:
         """Raise the error that a change would raise now."""
-        with self._lock:
-            self.shard.ping()
+        self.shard.ping()
         self.open_points.ping()
 
     def close(self) -> None:

@@ -6,9 +6,6 @@ embeddings that other bundles made of it.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from functools import partial
-from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -16,22 +13,18 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient, models
 
 from service.contract.chip import Modality
-from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import (
     EmbeddedSighting,
     GalleryCounts,
-    GroupedSighting,
     GroupPlace,
     SearchResults,
     Sighting,
     SightingHit,
     VesselQuery,
 )
-from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
+from service.identity.records.vessels import Vessel, VesselState
 from service.storage.points import filters, payloads
-from service.storage.points.checking import check_gallery
-from service.storage.points.open_sightings import group_sizes, members_from, open_sightings
-from service.storage.points.paging import vessel_page
+from service.storage.points.gallery import PointGallery
 from service.storage.points.payloads import Payload
 from service.storage.server.collection import NearestQuery, ServerCollection
 from service.storage.server.connection import ServerConnection
@@ -51,12 +44,15 @@ from service.storage.server.searching import Near, SearchRecords, Unread, Vessel
 VISIBLE = filters.in_state([state for state in VesselState if state.visible])
 
 
-class ServerGallery:
+class ServerGallery(PointGallery):
     """A `Gallery`. Every call is one request or a few; this object keeps nothing but counts.
 
     A search takes two round trips and reads one copy; so do lists. Everything that a change
     depends on is read from a majority of the copies.
     """
+
+    _vessels: ServerCollection
+    _sightings: ServerCollection
 
     def __init__(
         self, connection: ServerConnection, bundle_id: str, width: int, prefix: str = DEFAULT_PREFIX
@@ -73,6 +69,7 @@ class ServerGallery:
         self._layout = Layout(prefix)
         self._vessels = ServerCollection(connection, self._layout.vessels)
         self._sightings = ServerCollection(connection, self._layout.sightings(bundle_id))
+        self._open_sightings = self._sightings
         self._connection = connection
         connection.on_first_use(self._prepare)
         self._counts = KeptCounts(self._count)
@@ -94,22 +91,6 @@ class ServerGallery:
                 update_mode=models.UpdateMode.UPDATE_ONLY,
                 update_filter=as_filter(fenced),
             )
-
-    def get_vessels(self, ids: Collection[UUID]) -> dict[UUID, Vessel]:
-        return payloads.vessels_by_id(self._vessels.retrieve(ids))
-
-    def find_by_imo(self, imo: str) -> list[Vessel]:
-        return self._vessels_where(filters.Condition((filters.AnyOf(payloads.IMO, [imo]),)))
-
-    def vessels_in_state(self, states: Collection[VesselState]) -> list[Vessel]:
-        return self._vessels_where(filters.Condition((filters.in_state(states),)))
-
-    def list_vessels(self, where: VesselFilter, limit: int, cursor: str | None) -> VesselPage:
-        condition = filters.vessel_condition(where)
-        return vessel_page(partial(self._vessels.page, condition), where, limit, cursor)
-
-    def vessel_types(self, limit: int) -> list[str]:
-        return self._vessels.values(payloads.TYPE, filters.vessel_condition(VesselFilter()), limit)
 
     def delete_vessel(self, vessel_id: UUID) -> None:
         """Delete the vessel's record; mark its sightings, so that `counts` can leave them out."""
@@ -142,10 +123,6 @@ class ServerGallery:
 
     def sync_vessel(self, vessel: Vessel) -> None:
         self._set_owner(None, filters.Condition((filters.of_vessels([vessel.id]),)), vessel)
-
-    def get_sighting(self, sighting_id: UUID) -> Sighting | None:
-        rows = self._sightings.retrieve([sighting_id])
-        return payloads.sighting_from(rows[0]) if rows else None
 
     def sightings_of(self, vessel_ids: Collection[UUID]) -> list[Sighting]:
         if not vessel_ids:
@@ -198,16 +175,8 @@ class ServerGallery:
         rows = self._sightings.fetch(scores)
         return [payloads.hit_from(rows[i], score) for i, score in scores.items() if i in rows]
 
-    def uncompared(self, limit: int) -> list[EmbeddedSighting]:
-        rows = islice(self._sightings.scan_with_vectors(filters.UNCOMPARED_SIGHTINGS), limit)
-        return payloads.embedded_sightings(rows)
-
     def mark_compared(self, ids: Collection[UUID]) -> None:
         self._sightings.set_fields(ids, payloads.compared_payload())
-
-    def ungrouped(self, limit: int) -> list[EmbeddedSighting]:
-        rows = islice(self._sightings.scan_with_vectors(filters.UNGROUPED_SIGHTINGS), limit)
-        return payloads.embedded_sightings(rows)
 
     def open_count(self) -> int:
         return self._sightings.count(filters.OPEN_SIGHTINGS, exact=False)
@@ -220,14 +189,6 @@ class ServerGallery:
     def compare_anew(self, ids: Collection[UUID]) -> None:
         self._sightings.set_fields(ids, payloads.uncompared_payload(None), filters.OPEN_SIGHTINGS)
 
-    def members_of(self, groups: Collection[UUID]) -> list[GroupedSighting]:
-        if not groups:
-            return []
-        return members_from(row for _, row in self._sightings.scan(filters.in_groups(groups)))
-
-    def group_sizes(self) -> dict[UUID, int]:
-        return group_sizes(self._sightings)
-
     def counts(self) -> GalleryCounts:
         return self._counts.get()
 
@@ -235,16 +196,10 @@ class ServerGallery:
         self._vessels.count(filters.EVERYTHING, exact=False)
         self._sightings.count(filters.EVERYTHING, exact=False)
 
-    def open_sightings(self, before: datetime | None, beyond: int | None) -> list[tuple[UUID, str]]:
-        return open_sightings(self._sightings, before, beyond)
-
     def delete_open_sightings(self, ids: Collection[UUID]) -> None:
         if ids:
             for collection in self._sighting_collections():
                 collection.delete(ids, filters.OPEN_SIGHTINGS)
-
-    def check_records(self) -> Iterator[list[RecordCheck]]:
-        return check_gallery(self._vessels, [self._sightings])
 
     def close(self) -> None:
         self._counts.close()
@@ -262,9 +217,6 @@ class ServerGallery:
             yield
         finally:
             self._counts.outdate()
-
-    def _vessels_where(self, where: filters.Condition) -> list[Vessel]:
-        return [payloads.vessel_from(row) for row in self._vessels.select(where)]
 
     def _set_owner(
         self,
