@@ -9,7 +9,7 @@ from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.chips import ChipStore
 from service.identity.ports.gallery import Gallery
 from service.identity.ports.matches import MatchStore
-from service.identity.records.checks import RecordCheck, RecordState
+from service.identity.records.checks import RecordCheck
 from service.maintenance.progress import Progress, ignore_progress
 
 PAUSE_S = 0.05
@@ -45,9 +45,10 @@ def check_all(
     result = CheckResult()
     for batch in chain(archive.check_records(), matches.check_records()):
         for one in batch:
-            states, state = result.records.setdefault(one.kind, {}), one.state.value
+            states = result.records.setdefault(one.kind, {})
+            state = "intact" if one.problem is None else "damaged"
             states[state] = states.get(state, 0) + 1
-            if one.state is RecordState.DAMAGED:
+            if one.problem is not None:
                 result.damage.append(f"{one.kind} {one.id}: {one.problem}")
         advance(len(batch))
     if result.damage:
@@ -85,7 +86,7 @@ class RecordHealth:
             gallery.check_records(), matches.check_records()
         )
         for batch in batches:
-            damaged += [one for one in batch if one.state is RecordState.DAMAGED]
+            damaged += [one for one in batch if one.problem is not None]
             if stopped(PAUSE_S):
                 return False
         self.damaged = tuple(damaged)

@@ -10,7 +10,6 @@ import pytest
 from service.api.errors import status_of
 from service.identity.errors import StoreDamagedError
 from service.identity.ports.archive import GalleryArchive
-from service.identity.records.checks import RecordState
 from service.identity.records.claims import NameClaim
 from service.identity.records.sightings import SightingFilter
 from service.identity.records.vessels import Vessel
@@ -26,11 +25,12 @@ from tests.support.galleries import search
 from tests.support.stores import OLD, Site, UnclosableClient, enrol
 
 
-def states(site: Site) -> dict[str, set[RecordState]]:
-    archive, found = site.archive(), dict[str, set[RecordState]]()
+def intact(site: Site) -> dict[str, set[bool]]:
+    """Return which records of each kind were found intact, and whether any was not."""
+    archive, found = site.archive(), dict[str, set[bool]]()
     for batch in archive.check_records():
         for one in batch:
-            found.setdefault(one.kind, set()).add(one.state)
+            found.setdefault(one.kind, set()).add(one.problem is None)
     archive.close()
     return found
 
@@ -58,9 +58,9 @@ def test_what_is_written_and_changed_in_order_is_intact(site: Site, chips: FakeC
     gallery.move_sightings([sightings[0].id], other)
     gallery.move_sightings([sightings[1].id], None)
     gallery.sync_vessel(other)
-    assert {one.state for batch in gallery.check_records() for one in batch} == {RecordState.INTACT}
+    assert {one.problem for batch in gallery.check_records() for one in batch} == {None}
     gallery.close()
-    assert states(site) == {"vessel": {RecordState.INTACT}, "sighting": {RecordState.INTACT}}
+    assert intact(site) == {"vessel": {True}, "sighting": {True}}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_damaged_record_is_not_used(
     assert status_of(raised.value) == 503
     assert raised.value.kind == "store-damaged"
     archive.close()
-    assert states(site)[kind] == {RecordState.DAMAGED}
+    assert intact(site)[kind] == {False}
 
 
 def test_a_damaged_embedding_is_found(site: Site, chips: FakeChipStore) -> None:
@@ -104,7 +104,7 @@ def test_a_damaged_embedding_is_found(site: Site, chips: FakeChipStore) -> None:
     with pytest.raises(StoreDamagedError, match="embedding"):
         read(archive, vessel, "sighting")
     archive.close()
-    assert states(site) == {"vessel": {RecordState.INTACT}, "sighting": {RecordState.DAMAGED}}
+    assert intact(site) == {"vessel": {True}, "sighting": {False}}
 
 
 @pytest.mark.parametrize("damaged", [True, False])
@@ -133,11 +133,11 @@ def test_a_damaged_claim_is_found() -> None:
     claim = NameClaim(token=uuid4(), vessel_id=uuid4(), made_at=START)
     claims.claim("IMO 9176187", claim, None)
     archive = ServerArchive(ServerConnection(client))
-    assert [one.state for (one,) in archive.check_records()] == [RecordState.INTACT]
+    assert [one.problem for (one,) in archive.check_records()] == [None]
     ((point_id, _),) = claims._claims.scan()
     claims._claims.set_fields([point_id], {"token": str(uuid4())})
     ((found,),) = archive.check_records()
-    assert (found.kind, found.state) == ("claim", RecordState.DAMAGED)
+    assert (found.kind, found.problem is None) == ("claim", False)
     claims.close()
     archive.close()
 

@@ -55,8 +55,8 @@ def contents(folder: Path) -> list[UUID]:
     assert {i for i, _ in gallery.open_sightings(None, 0)} == {*found}
     assert {one.sighting.id for one in gallery.ungrouped(100)} == {*found}
     assert gallery.open_count() == len(found)
-    states = [one.state.value for batch in gallery.check_records() for one in batch]
-    assert states == ["intact"] * (len(found) + 1)
+    problems = [one.problem for batch in gallery.check_records() for one in batch]
+    assert problems == [None] * (len(found) + 1)
     gallery.close()
     return found
 
@@ -132,5 +132,5 @@ def test_a_damaged_embedding_is_not_searched_and_is_reported(quick_folder: Path)
     hits = gallery.search_open(query(), intact.sighting.modality, 5)
     assert [hit.sighting.id for hit in hits] == [intact.sighting.id]
     checks = [one for batch in gallery.check_records() for one in batch]
-    assert {one.id for one in checks if one.state.value == "damaged"} == {damaged.sighting.id}
+    assert {one.id for one in checks if one.problem is not None} == {damaged.sighting.id}
     gallery.close()
