@@ -5,9 +5,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.chip_schemas import ResponseBody, SightingOut
-from service.api.schemas import Ids, ModelOut
+from service.api.schemas import Ids
 from service.identity.enrol import NewVessel
 from service.identity.matching.groups import MAX_TOGETHER, GroupPage, SightingGroup
+from service.identity.records.match_records import AnsweringModel
 
 PROBABILITY_HELP = (
     "probability, 0 to 1, that the sighting shows the ship of the group and not another ship that "
@@ -55,11 +56,11 @@ class GroupListing(ResponseBody):
     groups: tuple[GroupOut, ...]
     total: int = Field(description="number of groups on all pages")
     threshold: float = Field(description="the probability from which a sighting joins a group")
-    model: ModelOut
+    model: AnsweringModel
     next_cursor: str | None
 
     @classmethod
-    def of(cls, page: GroupPage, threshold: float, model: ModelOut) -> "GroupListing":
+    def of(cls, page: GroupPage, threshold: float, model: AnsweringModel) -> "GroupListing":
         """Build the listing of a page."""
         groups = [GroupOut.of(group) for group in page.groups]
         return cls.made_of(page, groups=groups, threshold=threshold, model=model)

@@ -6,10 +6,11 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from service.api.chip_schemas import QueryOut, ResponseBody, SightingOut
-from service.api.schemas import BaseMatchOut, CandidateOut, ModelOut
+from service.api.schemas import BaseMatchOut, CandidateOut
 from service.identity.records.audit import AuditPosition
 from service.identity.records.match_records import (
     Decision,
+    Finding,
     MatchPage,
     MatchRecord,
     MatchState,
@@ -23,13 +24,6 @@ STATE_HELP = (
     "chip; and no analyst has decided since; `settled`: the match is judged, or its chip got a "
     "vessel otherwise"
 )
-
-
-class FoundByOut(ResponseBody):
-    """The vessel and its new chip for which an open sighting was matched again."""
-
-    vessel_id: UUID
-    sighting_id: UUID
 
 
 class JudgementOut(ResponseBody):
@@ -57,7 +51,7 @@ class MatchSummary(ResponseBody):
         description="that the ship is none of the vessels compared; null when none was compared"
     )
     judgement: JudgementOut | None = Field(description="the judgement in force")
-    found_by: FoundByOut | None = Field(
+    found_by: Finding | None = Field(
         description="set when the service asked again by itself: the vessel and its new chip"
     )
 
@@ -95,7 +89,7 @@ class MatchRecordOut(BaseMatchOut):
     options: dict[str, JsonValue] = Field(description="the options of the request")
     standing: Standing
     state: MatchState = Field(description=STATE_HELP)
-    found_by: FoundByOut | None = Field(
+    found_by: Finding | None = Field(
         description="set when the service matched the sighting again: the vessel and its new chip"
     )
     audit: AuditPosition = Field(description="the entry of the match in the audit log")
@@ -111,6 +105,6 @@ class MatchRecordOut(BaseMatchOut):
         record, sighting = detail.record, detail.sighting
         return cls.made_of(
             record,
-            **dict(BaseMatchOut.of_match(record.match, ModelOut.model_validate(record.model))),
+            **dict(BaseMatchOut.of_match(record.match, record.model)),
             sighting=SightingOut.of(sighting) if sighting else None,
         )

@@ -16,6 +16,7 @@ from service.identity.enrol import EnrolledVessel
 from service.identity.matching.match import MatchResult
 from service.identity.matching.verify import Comparison
 from service.identity.records.base import GeoPoint
+from service.identity.records.match_records import AnsweringModel
 from service.identity.records.matches import (
     Checks,
     EvidenceTerm,
@@ -25,7 +26,7 @@ from service.identity.records.matches import (
     SceneShare,
     Verdict,
 )
-from service.identity.records.sightings import Sighting
+from service.identity.records.sightings import GalleryCounts, Sighting
 from service.identity.records.vessels import Provenance, Vessel
 
 STAGES = ("decode", "frame", "denoise", "encode", "translate", "fuse", "search", "total")
@@ -136,21 +137,6 @@ class CandidateOut(ResponseBody):
     checks: Checks
 
 
-class ModelOut(ResponseBody):
-    """The models that answered, and the domain of their training data."""
-
-    bundle_id: str
-    name: str
-    training_domain: str
-
-
-class GalleryOut(ResponseBody):
-    """The numbers of vessels and sightings that were searched."""
-
-    vessels: int
-    sightings: int
-
-
 class BaseMatchOut(ResponseBody):
     """The part of a match that `POST /match` and `GET /matches/{id}` share."""
 
@@ -173,11 +159,11 @@ class BaseMatchOut(ResponseBody):
     queries: tuple[QueryOut, ...] = Field(
         description="all chips that were sent; the first one is `query`"
     )
-    model: ModelOut
-    gallery: GalleryOut
+    model: AnsweringModel
+    gallery: GalleryCounts
 
     @classmethod
-    def of_match(cls, match: Match, model: ModelOut) -> "BaseMatchOut":
+    def of_match(cls, match: Match, model: AnsweringModel) -> "BaseMatchOut":
         """Build the shared part."""
         queries = tuple(QueryOut.of(one, stored=match.stored) for one in match.queries)
         return cls.made_of(match, match_id=match.id, query=queries[0], queries=queries, model=model)
@@ -193,7 +179,7 @@ class MatchOut(BaseMatchOut):
     timings_ms: dict[str, float]
 
     @classmethod
-    def of(cls, result: MatchResult, model: ModelOut) -> "MatchOut":
+    def of(cls, result: MatchResult, model: AnsweringModel) -> "MatchOut":
         """Build the response body of a match."""
         shared = BaseMatchOut.of_match(result.match, model)
         stages = all_stages(result.timings_ms)
@@ -207,7 +193,7 @@ class SceneOut(ResponseBody):
     matches: tuple[MatchOut, ...]
 
     @classmethod
-    def of(cls, results: Sequence[MatchResult], model: ModelOut) -> "SceneOut":
+    def of(cls, results: Sequence[MatchResult], model: AnsweringModel) -> "SceneOut":
         """Build the response body of the matches of one image."""
         matches = tuple(MatchOut.of(result, model) for result in results)
         scene = next(one.scene for one in matches if one.scene is not None)
@@ -225,11 +211,11 @@ class VerifyOut(ResponseBody):
     width_ratio: float
     kinematics: KinematicsCheck | None
     chips: tuple[QueryOut, QueryOut]
-    model: ModelOut
+    model: AnsweringModel
     timings_ms: dict[str, float]
 
     @classmethod
-    def of(cls, compared: Comparison, model: ModelOut) -> "VerifyOut":
+    def of(cls, compared: Comparison, model: AnsweringModel) -> "VerifyOut":
         """Build the response body of a comparison."""
         chips = [QueryOut.of(one, stored=False) for one in (compared.first, compared.second)]
         stages = all_stages(compared.timings_ms)

@@ -26,7 +26,7 @@ from service.api.routes.open_sightings import open_sightings_router
 from service.api.routes.report import report_router
 from service.api.routes.session import session_router
 from service.api.routes.sightings import sightings_router
-from service.api.schemas import BundleOut, ModelOut
+from service.api.schemas import BundleOut
 from service.contract.bundle import open_bundle
 from service.contract.utc_time import utc_now
 from service.desk import FILES
@@ -147,18 +147,17 @@ def serve_bundle(parts: ProcessParts, resources: BundleResources) -> ServedBundl
     pictures = Pictures(context, parts.decoders, resources.embedder, manifest.preprocess)
     verifier = Verifier(upload_embedder, calibration)
     groups = SightingGroups(context, recovery, review)
-    model_out = ModelOut.model_validate(model)
     routes = _routes(
         parts,
         resources,
         (
-            match_router(matcher, SceneMatcher(matcher), verifier, model_out, telemetry),
+            match_router(matcher, SceneMatcher(matcher), verifier, model, telemetry),
             matches_router(stores.matches, review, telemetry),
             report_router(review, pictures, utc_now),
             gallery_router(context.gallery, enrolment),
             curation_router(curation),
             bulk_router(BulkEnrolment(context, enrolment, upload_embedder), telemetry),
-            open_sightings_router(groups, model_out),
+            open_sightings_router(groups, model),
             sightings_router(pictures),
         ),
     )

@@ -9,7 +9,7 @@ from service.api.known_fields import multipart_form
 from service.api.match_forms import MatchForm, SceneForm
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import UPLOAD_STATUSES, documented
-from service.api.schemas import MatchOut, ModelOut, SceneOut, VerifyOut
+from service.api.schemas import MatchOut, SceneOut, VerifyOut
 from service.api.strict_requests import strict_router
 from service.api.uploads import BinaryFile, parse_uploads
 from service.contract.calibration import FITTED_PRIOR
@@ -20,6 +20,7 @@ from service.identity.matching.match import Matcher, MatchResult
 from service.identity.matching.scene import SceneMatcher
 from service.identity.matching.verify import Verifier
 from service.identity.records.base import PLAIN_NUMBER
+from service.identity.records.match_records import AnsweringModel
 from service.observability.metrics import Telemetry
 
 MATCH_FORM = multipart_form("chip", [name for name in MatchForm.model_fields if name != "chip"])
@@ -31,7 +32,7 @@ def match_router(
     matcher: Matcher,
     scene_matcher: SceneMatcher,
     verifier: Verifier,
-    model: ModelOut,
+    model: AnsweringModel,
     telemetry: Telemetry,
 ) -> APIRouter:
     """Return the routes that identify a vessel and compare two chips."""

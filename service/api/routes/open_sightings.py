@@ -9,10 +9,11 @@ from service.api.exports.responses import Cursor
 from service.api.group_schemas import DifferentSightingsIn, EnrolSightingsIn, GroupListing
 from service.api.middleware.idempotency import IDEMPOTENCY_HEADER
 from service.api.problems import ERRORS_OF_CHANGES, documented
-from service.api.schemas import ModelOut, VesselDetail
+from service.api.schemas import VesselDetail
 from service.api.strict_requests import strict_router
 from service.identity.matching.grouping import THRESHOLD
 from service.identity.matching.groups import SightingGroups
+from service.identity.records.match_records import AnsweringModel
 
 MAX_GROUPS = 50
 EXAMPLE_IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2)]
@@ -25,7 +26,7 @@ DIFFERENT_EXAMPLES: dict[str, Example] = {
 }
 
 
-def open_sightings_router(groups: SightingGroups, model: ModelOut) -> APIRouter:
+def open_sightings_router(groups: SightingGroups, model: AnsweringModel) -> APIRouter:
     """Return the routes for sightings that wait for their vessel."""
     router = strict_router("open sightings", "/sightings/open")
 
