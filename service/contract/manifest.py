@@ -198,8 +198,8 @@ def learnt_from_simulation_alone(domain: str) -> bool:
 class TrainingSpec(ManifestPart):
     """The training of the models; `domain` is part of every response.
 
-    `encoders` are the runs of the encoders, in the order of their parts of the embedding; empty in
-    older bundles. `commit` and `data_digest` are None unless all encoders have the same.
+    `encoders` are the runs of the encoders, in the order of their parts of the embedding; empty for
+    an imported model. `commit` and `data_digest` are None unless all encoders have the same.
     """
 
     domain: str

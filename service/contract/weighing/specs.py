@@ -31,7 +31,7 @@ class ChoiceSpec(ManifestPart):
     `none_bias + none_log_gallery x ln(vessels searched) + none_log_sum x ln(sum of exp(score) of
     all candidates)`. `centres` divide `none_bias` among the evidence: weight x evidence + centre is
     the ln likelihood ratio of that evidence alone, so that it can be told in words; probabilities
-    do not depend on them. Older bundles have no centres, and a `none_log_sum` of 0.
+    do not depend on them.
     """
 
     weights: dict[EvidenceName, float]
@@ -206,7 +206,7 @@ class CalibrationSpec(ManifestPart):
         match_same_sensor: weighs a search for chips of the query's own sensor; None: these are not
             compared.
         match_several: weighs the mean embedding of several chips of one ship, as fitted on two.
-        coarse: the weights of coarser queries, by ascending GSD; empty in older bundles.
+        coarse: the weights of coarser queries, by ascending GSD; empty: weighed as fine ones.
         context: weighs registered sizes, types and possible voyages; None: these do not count.
         verify_same_sensor: weighs a pair of chips of one sensor; None: these are not compared.
         confident: the thresholds of `confident` by gallery size; no answer is `confident` in a
@@ -219,7 +219,7 @@ class CalibrationSpec(ManifestPart):
         operating_points: measured identification rates, for the model card.
         similarities: the histograms that live similarities are compared with, to detect drift;
             None: drift cannot be detected.
-        both_ways: for queries whose bow may be at either end; None in older bundles.
+        both_ways: for queries whose bow may be at either end; None: weighed as others.
     """
 
     match: ChoiceSpec

@@ -7,7 +7,6 @@ from service.contract.weighing.context import IMPOSSIBLE
 from service.contract.weighing.specs import ChoiceSpec
 from service.identity.records.matches import Checks, EvidenceTerm, KinematicsCheck
 
-SIMILARITIES = ("similarity", "similarity_z")
 SUBJECTS = {
     "similarity": "pixels",
     "similarity_z": "pixels",
@@ -24,17 +23,6 @@ LARGEST = 1000.0
 """Factors above this are written as `over 1000`."""
 
 
-def _centres_of(weights: ChoiceSpec) -> dict[str, float]:
-    """Return what makes each kind of evidence a likelihood ratio of its own.
-
-    A bundle without centres gives the whole of its bias to the pixels.
-    """
-    if weights.centres:
-        return {str(name): value for name, value in weights.centres.items()}
-    pixels = next((name for name in SIMILARITIES if name in weights.weights), None)
-    return {} if pixels is None else {pixels: -weights.none_bias}
-
-
 def evidence_terms(
     evidence: Mapping[str, float], weights: ChoiceSpec, checks: Checks
 ) -> tuple[EvidenceTerm, ...]:
@@ -43,7 +31,7 @@ def evidence_terms(
     Args:
         evidence: what each term adds to ln(probability / none_probability).
     """
-    centres = _centres_of(weights)
+    centres = {str(name): value for name, value in weights.centres.items()}
     rest = sum(centre for name, centre in centres.items() if name in evidence)
     terms = []
     for name, value in evidence.items():

@@ -163,13 +163,3 @@ def test_factors_are_likelihood_ratios_that_multiply_to_the_odds() -> None:
     assert by_name["length_log_ratio"].factor == pytest.approx(math.exp(0.5))
     assert by_name["length_log_ratio"].words == "length speaks for it ×1.6"
     assert by_name["similarity_z"].words.startswith("pixels speak for it ×2.7")
-
-
-def test_without_centres_the_pixels_bear_the_bias() -> None:
-    asked = query()
-    older = WEIGHTS.model_copy(update={"centres": {}})
-    ranking = rank(asked, score(asked, [seen(make_vessel())], older, VESSELS), Limits())
-    [only] = explained(ranking.candidates, asked, Limits(), calibration(older))
-    by_name = {term.name: term.factor for term in only.terms}
-    assert by_name["none"] == pytest.approx(1 / VESSELS)
-    assert by_name["length_log_ratio"] == 1.0
