@@ -6,7 +6,6 @@ against the limits before the pixels are decoded.
 
 import io
 import struct
-import warnings
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -29,8 +28,9 @@ from service.contract.decoding.raster import (
     ORIENTATION_TAG,
     ChipLimits,
     Raster,
+    ignore_missing_georeference,
+    ignore_warnings,
     plain_reason,
-    silence_missing_georeference,
     uneven_pixels,
     upright,
 )
@@ -123,8 +123,9 @@ def _read(
     limits: ChipLimits,
     bit_depth: str,
 ) -> Raster:
-    _silence_exif()
-    silence_missing_georeference()
+    # Of EXIF data only the orientation is used, so that malformed ones do not matter.
+    ignore_warnings(UserWarning, r"PIL\.\w+ImagePlugin")
+    ignore_missing_georeference()
     try:
         with plugin(io.BytesIO(data)) as picture:
             limits.check_picture(picture.width, picture.height, 8)
@@ -228,19 +229,6 @@ def _require_whole_palette(picture: ImageFile) -> None:
     most = int(np.asarray(picture).max())
     if most >= colours:
         raise _corrupt("PNG", f"its palette has {colours} colours, a pixel has colour {most}")
-
-
-def _silence_exif() -> None:
-    """Suppress Pillow's warnings about malformed EXIF data, of which only the orientation is used.
-
-    The filter is added once and stays: `warnings.catch_warnings` is not thread-safe.
-    """
-    known = any(
-        action == "ignore" and module is not None and module.match("PIL.TiffImagePlugin")
-        for action, _, _, module, _ in warnings.filters
-    )
-    if not known:
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 
 
 def _corrupt(container: str, reason: str) -> CorruptChipError:

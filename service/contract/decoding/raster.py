@@ -233,14 +233,19 @@ class _Warnings(logging.Handler):
             self.texts.append(_printable(record.getMessage().partition(":")[2]))
 
 
-def silence_missing_georeference() -> None:
-    """Chips need no georeference, so rasterio's warning about its absence is noise.
+def ignore_missing_georeference() -> None:
+    """Ignore rasterio's warning about a missing georeference, which a chip need not have."""
+    ignore_warnings(NotGeoreferencedWarning)
+
+
+def ignore_warnings(category: type[Warning], module: str = "") -> None:
+    """Ignore warnings of a kind, from modules whose names begin with this regular expression.
 
     The filter is added once and stays: `warnings.catch_warnings` is not safe between threads.
     """
     known = any(
-        action == "ignore" and category is NotGeoreferencedWarning
-        for action, _, category, _, _ in warnings.filters
+        (action, kind, getattr(pattern, "pattern", "")) == ("ignore", category, module)
+        for action, _, kind, pattern, _ in warnings.filters
     )
     if not known:
-        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+        warnings.filterwarnings("ignore", category=category, module=module)

@@ -30,8 +30,8 @@ from service.contract.decoding.raster import (
     Raster,
     black_level,
     gdal_warnings,
+    ignore_missing_georeference,
     plain_reason,
-    silence_missing_georeference,
     uneven_pixels,
     upright,
 )
@@ -108,7 +108,7 @@ def read_tiff(
     limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
     _require_readable(data, page, limits)
-    silence_missing_georeference()
+    ignore_missing_georeference()
     try:
         with (
             gdal_warnings("rasterio._env") as heard,
