@@ -22,12 +22,6 @@ PAUSE_S = 0.01
 UNLOCKED: AbstractContextManager[object] = nullcontext()
 
 
-def never_stopped(seconds: float) -> bool:
-    """Go on at once."""
-    del seconds
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class RetentionLimits:
     """How long and how many unjudged matches and open sightings are kept; None: all.
@@ -69,7 +63,7 @@ def apply_retention(
     limits: RetentionLimits,
     now: datetime,
     write_lock: AbstractContextManager[object] = UNLOCKED,
-    stopped: Callable[[float], bool] = never_stopped,
+    stopped: Callable[[float], bool] = lambda _: False,
 ) -> Retained:
     """Delete what the limits do not keep, a few records at a time; services may run meanwhile.
 

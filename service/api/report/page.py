@@ -84,7 +84,7 @@ def _simulation(record: MatchRecord) -> str:
 
 def _answer(record: MatchRecord) -> str:
     match = record.match
-    verdict = VERDICTS.get(match.verdict.value, match.verdict.value)
+    verdict = VERDICTS[match.verdict.value]
     text = (
         f"<p>Asked {_time(record.asked_at)} by {escape(record.asked_by)}. Answer: "
         f"<strong>{escape(verdict)}</strong>. Decision of the analysts: "

@@ -1,6 +1,6 @@
 """`/matches/{id}/report`: the evidence of one match as a page to print."""
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -32,7 +32,7 @@ HTML: dict[int | str, dict[str, Any]] = {
 def report_router(review: MatchReview, pictures: Pictures, now: Clock) -> APIRouter:
     """Return the route of the evidence report."""
     router = strict_router("history", "/matches")
-    made_by = _version()
+    made_by = version("crossfix")
 
     @router.get(
         "/{match_id}/report",
@@ -68,10 +68,3 @@ def _figure(pictures: Pictures, sighting: Sighting, caption: str) -> ChipFigure:
     except (NotFoundError, ChipError):
         picture = None
     return ChipFigure(caption, picture, sighting.gsd_m)
-
-
-def _version() -> str:
-    try:
-        return version("crossfix")
-    except PackageNotFoundError:
-        return "from a checkout"
