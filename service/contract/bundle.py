@@ -17,7 +17,6 @@ from service.contract.manifest import FORMAT_VERSION, FileSpec, Manifest
 
 MANIFEST_NAME = "manifest.json"
 BUNDLE_ID_LENGTH = 16
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +188,8 @@ def _verify_file(path: Path, expected: FileSpec) -> None:
 
 
 def _describe(path: Path) -> FileSpec:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
     return FileSpec(sha256=digest.hexdigest(), size_bytes=path.stat().st_size)
 
 

@@ -19,14 +19,17 @@ def write_file(path: Path, data: bytes, mode: int = 0o666) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, mode: int = 0o666) -> None:
     """Replace the content of a file in one step: a crash leaves the old content or the new one.
+
+    Args:
+        mode: see `write_file`.
 
     Raises:
         OSError: the disk refuses.
     """
     fresh = path.with_name(f"{path.name}.new")
-    write_file(fresh, text.encode())
+    write_file(fresh, text.encode(), mode)
     fresh.rename(path)
     sync_folder(path.parent)
 

@@ -1,7 +1,6 @@
 """Write the gallery, match records, chips, bundles and audit log into one folder."""
 
 import json
-import os
 import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from service.contract.durable_files import sync_folder
+from service.contract.durable_files import sync_files, sync_folder
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.identity.ports.archive import GalleryArchive
 from service.identity.ports.audit import AuditArchive
@@ -210,18 +209,7 @@ def _copy_bundles(bundles: BundleStore, target: Path) -> None:
 
 def _write_manifest(folder: Path, facts: dict[str, Any], counts: Counts) -> None:
     """Write the manifest, and flush all files to disk."""
-    files = {}
-    for name in sorted(list_files(folder)):
-        files[name] = sha256(folder / name)
-        _sync(folder / name)
+    files = {name: sha256(folder / name) for name in sorted(list_files(folder))}
     manifest = {"format": FORMAT, **facts, "counts": asdict(counts), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
-    _sync(folder / MANIFEST)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_files(folder)

@@ -294,7 +294,8 @@ def _find_end(folder: Path) -> ChainEnd:
     if recorded is None:
         if files:
             raise BrokenLinkError("the head file is missing")
-        _create_head(folder)
+        write_file(folder / HEAD_NAME, head_record(EMPTY), 0o640)
+        sync_folder(folder)
         recorded = EMPTY
     if not files:
         if recorded.seq:
@@ -337,16 +338,6 @@ def _read_end(segment: Path, recorded: Head) -> tuple[Head, int, int]:
         last = head.seq if head else before
         raise BrokenLinkError(f"entries after {last} are missing; there were {recorded.seq}")
     return head, size, segment.stat().st_size - size
-
-
-def _create_head(folder: Path) -> None:
-    handle = os.open(folder / HEAD_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-    try:
-        os.write(handle, head_record(EMPTY))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    sync_folder(folder)
 
 
 def _cut(segment: Path, size: int, copy: Path) -> None:

@@ -3,10 +3,9 @@
 import fcntl
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.access.keys import KeyRecord, KeyRing, make_key
 from service.access.roles import Role
 from service.access.strict_json import parse_json
-from service.contract.durable_files import sync_folder, write_file
+from service.contract.durable_files import replace_file
 from service.contract.errors import CrossfixError
 from service.identity.errors import ConflictError, NotFoundError, StoreUnavailableError
 from service.storage.local.gallery_marker import GalleryMarker
@@ -186,17 +185,9 @@ class KeyFile:
     def _write(self, records: Sequence[KeyRecord]) -> None:
         """Replace the file as a whole; only its owner can read it."""
         text = _KeyDocument(version=1, keys=tuple(records)).model_dump_json(indent=2) + "\n"
-        path, name = self._path.resolve(), ""
-        folder = path.parent
         try:
-            handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-            os.close(handle)
-            write_file(Path(name), text.encode())
-            os.replace(name, path)
-            sync_folder(folder)
+            replace_file(self._path.resolve(), text, mode=0o600)
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(name)
             raise KeyFileError(f"the key file {self._path} cannot be written: {error}") from error
 
 
