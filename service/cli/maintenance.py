@@ -84,12 +84,13 @@ def audit_export(
     Prints on standard error how many entries were selected, so that a mistyped filter does not look
     like an empty log. Broken lines are left out: `crossfix audit verify` finds them.
     """
+    from service.contract.utc_time import as_utc
     from service.settings import load_settings
     from service.storage.audit.check import read_entries
     from service.wiring.stores import audit_folder
 
-    start = _utc(since).isoformat() if since else ""
-    end = _utc(until).isoformat() if until else "~"  # sorts after every digit
+    start = as_utc(since).isoformat() if since else ""
+    end = as_utc(until).isoformat() if until else "~"  # sorts after every digit
     folder = audit_folder(load_settings(data_dir=data_dir))
     entries = [{"replica": replica, **entry} for replica, entry in read_entries(folder)]
     if not entries:
@@ -243,11 +244,6 @@ def _print_counts(counts: dict[str, object], headline: str, as_json: bool) -> No
         parts = count.items() if isinstance(count, dict) else [("", count)]
         text = ", ".join(f"{number} {part}".strip() for part, number in parts)
         print(f"  {name.replace('_', ' ')}: {text}")
-
-
-def _utc(time: datetime) -> datetime:
-    """Convert a time to UTC; a time without an offset is in UTC already."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _share(text: str, settings: "Settings") -> "Share":

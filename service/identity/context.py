@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Protocol
 
 from service.contract.utc_time import Clock
 from service.identity.audit_trail import AuditTrail
@@ -16,15 +15,11 @@ from service.identity.ports.matches import MatchStore
 from service.identity.ports.outbox import Outbox
 from service.identity.stage_timing import Measure, ignore_timings
 
+WriteAll = Callable[..., None]
+"""Makes writes to different stores, each a function, in parallel where that is quicker.
 
-class WriteAll(Protocol):
-    """Makes writes to different stores, in parallel where that is quicker.
-
-    Raises the error of the first write that failed, when all have ended.
-    """
-
-    def __call__(self, *writes: Callable[[], None]) -> None:
-        """Make all writes."""
+Raises the error of the first write that failed, when all have ended.
+"""
 
 
 def in_sequence(*writes: Callable[[], None]) -> None:

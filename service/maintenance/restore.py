@@ -2,14 +2,12 @@
 
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import UUID
 
 import numpy as np
 
 from service.contract.batches import in_batches
 from service.contract.bundle import open_bundle
 from service.identity.errors import ConflictError, StoreUnavailableError
-from service.identity.records.sightings import EmbeddedSighting
 from service.maintenance.backup import BackupStores
 from service.maintenance.backup_format import Counts, read_sightings, read_vessels, verify_backup
 from service.maintenance.backup_matches import compare_matches, restore_matches
@@ -66,8 +64,8 @@ def restore(
     for bundle, width in manifest["bundles"].items():
         stores.archive.prepare(bundle, width)
         for batch in in_batches(read_sightings(source, bundle, width), BATCH):
-            owners = stores.archive.get_vessels(_owners(batch))
-            stores.archive.put_sightings(bundle, batch, owners)
+            owners = {one.sighting.vessel_id for one in batch if one.sighting.vessel_id}
+            stores.archive.put_sightings(bundle, batch, stores.archive.get_vessels(owners))
             advance(len(batch))
     restore_matches(source, stores.matches, advance)
     stores.audit.copy_from(source / "audit")
@@ -120,7 +118,3 @@ def _compare(source: Path, stores: BackupStores, manifest: dict[str, Any]) -> No
                 f"bundle {bundle} has {len(written)} sightings, not {count}"
             )
     compare_matches(source, stores.matches)
-
-
-def _owners(batch: list[EmbeddedSighting]) -> set[UUID]:
-    return {one.sighting.vessel_id for one in batch if one.sighting.vessel_id is not None}

@@ -37,7 +37,6 @@ from service.storage.edge.tables.search_tables import SearchTables
 from service.storage.points import payloads
 from service.storage.points.filters import Condition, of_vessels, shows_chip, sighting_clauses
 from service.storage.points.gallery import PointGallery
-from service.storage.points.payloads import Payload
 from service.storage.points.record_digests import require_intact_vector
 from service.storage.sqlite.table import PointTable
 
@@ -138,12 +137,13 @@ class EdgeGallery(PointGallery):
 
     def sync_vessel(self, vessel: Vessel) -> None:
         owner = payloads.ownership_payload(vessel)
+        of_vessel = as_filter(Condition((of_vessels([vessel.id]),)))
         shards = [one.shard for one in (self._sightings, *self._others())]
         own = self._tables.enrolled.sightings_of
         with self._writing, self._tables.changing(own([vessel.id])):
             with self._lock:
                 for shard in shards:
-                    shard.apply(_of_vessel(vessel.id, owner))
+                    shard.apply(edge.UpdateOperation.set_payload_by_filter(of_vessel, owner))
                 self._tables.enrolled.describe_vessel(vessel.id, owner)
             for shard in shards:
                 shard.sync()
@@ -281,9 +281,3 @@ class EdgeGallery(PointGallery):
         """Return those of these sightings that are open or absent."""
         with self._lock:
             return {*ids} - self._tables.enrolled.having_vessel(ids)
-
-
-def _of_vessel(vessel_id: UUID, owner: Payload) -> edge.UpdateOperation:
-    """Return the operation that sets fields of all sightings of a vessel."""
-    where = as_filter(Condition((of_vessels([vessel_id]),)))
-    return edge.UpdateOperation.set_payload_by_filter(where, owner)
