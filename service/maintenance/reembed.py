@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.contract.batches import in_batches
 from service.contract.chip import Chip
-from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.framing.apply import frame_again
 from service.identity.errors import ConflictError, NotFoundError
 from service.identity.ports.archive import GalleryArchive
@@ -51,21 +51,14 @@ class Reembedding:
     """Moves from the bundle `source` to the bundle `target`; it can be stopped and resumed."""
 
     def __init__(
-        self,
-        archive: GalleryArchive,
-        chips: ChipStore,
-        embed: Embed,
-        source: str,
-        target: str,
-        limits: ChipLimits | None = None,
+        self, archive: GalleryArchive, chips: ChipStore, embed: Embed, source: str, target: str
     ) -> None:
-        """`target` has been prepared in the archive; `limits` are those of chip uploads."""
+        """`target` has been prepared in the archive."""
         self._archive = archive
         self._chips = chips
         self._embed = embed
         self._source = source
         self._target = target
-        self._limits = limits or ChipLimits()
 
     def missing(self, excluding: frozenset[UUID] = frozenset()) -> list[UUID]:
         """Return the sightings of the source that the target lacks, in order of id."""
@@ -145,11 +138,7 @@ class Reembedding:
                 raise
             return None
         chip = decode_chip(
-            data,
-            modality=sighting.modality,
-            gsd_m=sighting.gsd_m,
-            band=sighting.band,
-            limits=self._limits,
+            data, modality=sighting.modality, gsd_m=sighting.gsd_m, band=sighting.band
         )
         return frame_again(chip, sighting.framing)
 

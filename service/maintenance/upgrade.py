@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.contract.bundle import open_bundle
-from service.contract.decoding.decode import ChipLimits
 from service.contract.embedding import BatchEmbedder
 from service.contract.errors import BundleError
 from service.identity.audit_trail import AuditTrail
@@ -33,7 +32,6 @@ class UpgradeContext:
     archive: GalleryArchive
     chips: ChipStore
     bundles: BundleStore
-    limits: ChipLimits
     load: Callable[[Path], BatchEmbedder]
     find: Callable[[str], Path]
     audit: Callable[[str], AbstractContextManager[AuditTrail]]
@@ -85,7 +83,6 @@ def upgrade(
         lambda chips: [embedded.vector for embedded in embedder.embed_many(chips)],
         source,
         bundle.bundle_id,
-        context.limits,
     )
     embedded = _embed_missing(reembedding, share, found, advance)
     left = len(reembedding.remaining())

@@ -129,17 +129,7 @@ class Settings(BaseSettings):
     max_concurrent_requests: int = Field(
         256, ge=1, le=10_000, description="in-flight limit: requests that are handled at once"
     )
-    queue_size: int = Field(
-        256,
-        ge=1,
-        le=100_000,
-        description="SAR chips that may wait for the models; further ones get 429",
-    )
     max_upload_mb: float = Field(64.0, gt=0, le=4096, description="largest request body, MB")
-    max_chip_mb: float = Field(32.0, gt=0, le=4096, description="largest chip file, MB")
-    max_chip_side_px: int = Field(
-        4096, ge=8, le=65536, description="longest side of a chip, pixels"
-    )
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="longest wait for the head of a request"
     )

@@ -49,7 +49,7 @@ from service.identity.records.match_records import AnsweringModel
 from service.identity.recovery import Recovery
 from service.identity.review import MatchReview
 from service.identity.uploads import UploadEmbedder
-from service.inference.batcher import BatchedEmbedder, LaneSettings
+from service.inference.batcher import BatchedEmbedder
 from service.inference.embedder import load_embedder
 from service.maintenance.check import RecordHealth
 from service.maintenance.readiness import ReadinessCheck
@@ -99,9 +99,7 @@ def open_bundle_resources(
     bundle = open_bundle(folder)
     embedder = load_embedder(folder, settings.device, settings.threads)
     batched = BatchedEmbedder(
-        embedder,
-        LaneSettings(sar_queue=settings.queue_size),
-        listener=lambda lane, size: telemetry.batches.labels(lane).observe(size),
+        embedder, listener=lambda lane, size: telemetry.batches.labels(lane).observe(size)
     )
     try:
         gallery = open_gallery(settings, embedder.bundle_id, embedder.width, qdrant)

@@ -2,7 +2,6 @@
 
 import os
 
-from service.contract.decoding.decode import ChipLimits
 from service.settings import Settings
 from service.workers.decoder_pool import DecoderPool, PoolLimits
 
@@ -13,12 +12,4 @@ MOST_WORKERS = 8
 def open_decoders(settings: Settings) -> DecoderPool:
     """Start the pool; by default one process for each core that this process may use."""
     workers = settings.decode_workers or min(len(os.sched_getaffinity(0)), MOST_WORKERS)
-    limits = PoolLimits(workers=workers, timeout_s=settings.decode_timeout_s)
-    return DecoderPool(limits, chip_limits(settings))
-
-
-def chip_limits(settings: Settings) -> ChipLimits:
-    """Return the limits on chip files."""
-    return ChipLimits(
-        max_bytes=int(settings.max_chip_mb * 1_000_000), max_side_px=settings.max_chip_side_px
-    )
+    return DecoderPool(PoolLimits(workers=workers, timeout_s=settings.decode_timeout_s))

@@ -31,7 +31,6 @@ from service.settings import PREFIX, Settings, SettingsError
 from service.storage.audit.log import open_audit_log
 from service.wiring import stores
 from service.wiring.bundles import find_bundle
-from service.wiring.decoders import chip_limits
 from service.wiring.gallery_markers import require_complete
 
 _OTHER_GALLERY = f"set --data-dir or {PREFIX}QDRANT_URL as your service does"
@@ -51,7 +50,6 @@ def upgrade_gallery(
             archive=opened.enter_context(closing(stores.open_archive(settings))),
             chips=opened.enter_context(closing(stores.open_chips(settings))),
             bundles=opened.enter_context(closing(stores.open_bundle_store(settings))),
-            limits=chip_limits(settings),
             load=lambda bundle: load_embedder(bundle, settings.device, settings.threads),
             find=partial(find_bundle, settings),
             audit=partial(_local_trail, settings),
@@ -77,7 +75,7 @@ def embed_late_sightings(
         The number of sightings that were embedded.
     """
     with closing(stores.open_chips(settings)) as chips:
-        reembedding = Reembedding(archive, chips, embed, source, target, chip_limits(settings))
+        reembedding = Reembedding(archive, chips, embed, source, target)
         reembedding.redo_tentative()
         return reembedding.embed(reembedding.missing())
 

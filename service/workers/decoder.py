@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 from service.contract.chip import Chip, Modality
-from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError, DecodeLimitError
 from service.contract.framing.apply import FramedChip, frame, frame_again
 from service.contract.framing.records import Framing, FramingMode
@@ -29,7 +29,6 @@ class DecodeRequest:
     modality: Modality | None
     gsd_m: float | None
     band: int | None
-    limits: ChipLimits
     framing: FramingMode | Framing
 
 
@@ -70,11 +69,7 @@ def serve_decoder(connection: Connection, memory_bytes: int) -> None:
 def _decode(request: DecodeRequest) -> DecodeAnswer:
     try:
         chip = decode_chip(
-            request.data,
-            modality=request.modality,
-            gsd_m=request.gsd_m,
-            band=request.band,
-            limits=request.limits,
+            request.data, modality=request.modality, gsd_m=request.gsd_m, band=request.band
         )
         start = time.perf_counter()
         framed = _framed(chip, request.framing)

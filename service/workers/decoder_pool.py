@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
 from service.contract.chip import Modality
-from service.contract.decoding.decode import ChipLimits
 from service.contract.errors import ChipError, DecodeLimitError, OverloadedError
 from service.contract.framing.apply import FramedChip
 from service.contract.framing.records import Framing, FramingMode
@@ -50,9 +49,7 @@ class PoolLimits:
 class DecoderPool:
     """A fixed number of decoder processes. Safe to call from many threads."""
 
-    def __init__(
-        self, pool: PoolLimits, limits: ChipLimits, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, pool: PoolLimits, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the workers in the background; chips wait until the first one runs.
 
         Args:
@@ -60,7 +57,6 @@ class DecoderPool:
             clock: seconds that only increase.
         """
         self._pool = pool
-        self._limits = limits
         self._clock = clock
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
@@ -80,23 +76,13 @@ class DecoderPool:
         gsd_m: float | None = None,
         band: int | None = None,
     ) -> FramedChip:
-        """Decode one chip and frame it.
-
-        Args:
-            framing: what the client wants, or what was recorded of this file before.
-            modality: see `decode_chip`.
-            gsd_m: likewise.
-            band: likewise.
+        """Decode one chip and frame it, see `ChipDecoder`.
 
         Raises:
-            ChipError: the bytes cannot be used; DecodeLimitError when decoding them takes more
-                time or memory than a chip may take; NoShipError when `framing` is `auto` and no
-                ship was found.
+            ChipError: as there; DecodeLimitError where decoding takes too much time or memory.
             OverloadedError: no worker became free in time, or the pool was closed.
         """
-        return self._ask(DecodeRequest(data, modality, gsd_m, band, self._limits, framing))
-
-    def _ask(self, request: DecodeRequest) -> FramedChip:
+        request = DecodeRequest(data, modality, gsd_m, band, framing)
         worker = self._take()
         try:
             answer = worker.ask(request, self._pool.timeout_s)

@@ -33,7 +33,7 @@ class ChipLimits:
         max_decoded_bytes: size of all bands once decompressed, and of one tile.
     """
 
-    max_bytes: int = 32 * 1024 * 1024
+    max_bytes: int = 32_000_000
     min_side_px: int = 8
     max_side_px: int = 4096
     max_pixels: int = 4 * 1024 * 1024

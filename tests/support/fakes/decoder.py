@@ -1,7 +1,7 @@
 """A chip decoder in this process."""
 
 from service.contract.chip import Modality
-from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.framing.apply import FramedChip, frame, frame_again
 from service.contract.framing.records import Framing, FramingMode
 
@@ -20,7 +20,7 @@ class LocalDecoder:
         gsd_m: float | None = None,
         band: int | None = None,
     ) -> FramedChip:
-        chip = decode_chip(data, modality=modality, gsd_m=gsd_m, band=band, limits=ChipLimits())
+        chip = decode_chip(data, modality=modality, gsd_m=gsd_m, band=band)
         if isinstance(framing, FramingMode):
             return frame(chip, framing)
         return FramedChip(frame_again(chip, framing), framing)

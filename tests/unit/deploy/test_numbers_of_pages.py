@@ -93,7 +93,8 @@ SAYINGS = {
         f"outside {USUAL_LOW:g} to {USUAL_HIGH:g} | outside {LOWEST:g} to {HIGHEST:g} |",
         f"within {percent(quality.NEAR_LIMIT)} of the limits | below {quality.SHORTEST_M:g} m, "
         f"above {quality.LONGEST_M:g} m, or wider than {quality.WIDEST_M:g} m |",
-        f"sides under {CHIP.min_side_px} or over {CHIP.max_side_px} pixels",
+        f"files over {CHIP.max_bytes / 1e6:g} MB, sides under {CHIP.min_side_px} or over "
+        f"{CHIP.max_side_px} pixels",
         f"within {SETTINGS.decode_timeout_s:g} s (`CROSSFIX_DECODE_TIMEOUT_S`) and "
         f"{MEMORY_BYTES >> 20} MiB",
         f"values from {DB_RANGE[0]:g} to {DB_RANGE[1]:g} with",

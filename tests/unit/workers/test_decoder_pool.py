@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from service.contract.chip import Chip, Modality
-from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipError, DecodeLimitError, NoShipError, OverloadedError
 from service.contract.framing.apply import frame
 from service.contract.framing.records import UNCHANGED, FramingMode
@@ -26,7 +26,7 @@ from tests.support.inputs.scene_files import empty_file, loose_file
 
 @pytest.fixture
 def pool() -> Iterator[DecoderPool]:
-    pool = DecoderPool(PoolLimits(workers=2, timeout_s=20, wait_s=20), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=2, timeout_s=20, wait_s=20))
     yield pool
     pool.close()
 
@@ -81,7 +81,7 @@ def test_many_threads_share_the_workers(pool: DecoderPool) -> None:
 
 
 def test_a_worker_that_overruns_its_time_is_replaced() -> None:
-    pool = DecoderPool(PoolLimits(workers=1, timeout_s=0.05, wait_s=20), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=1, timeout_s=0.05, wait_s=20))
     first = _idle(pool)[0].process.pid
     assert first is not None
     os.kill(first, signal.SIGSTOP)
@@ -102,7 +102,7 @@ def test_a_worker_that_died_while_idle_is_replaced(pool: DecoderPool) -> None:
 
 def test_a_chip_that_needs_too_much_memory_is_refused() -> None:
     limits = PoolLimits(workers=1, timeout_s=20, wait_s=20, memory_bytes=2**20)
-    pool = DecoderPool(limits, ChipLimits())
+    pool = DecoderPool(limits)
     with pytest.raises(DecodeLimitError):
         decoded(pool, optical_png(1, height=2000, width=2000))
     assert decoded(pool, optical_png(1)).modality is Modality.OPTICAL
@@ -122,7 +122,7 @@ def test_a_defect_of_a_decoder_is_called_one_and_logged(
 def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_long() -> None:
     now = [100.0]
     limits = PoolLimits(workers=1, timeout_s=20, wait_s=0.01)
-    pool = DecoderPool(limits, ChipLimits(), clock=lambda: now[0])
+    pool = DecoderPool(limits, clock=lambda: now[0])
     _idle(pool)
     worker = pool._take()
     now[0] += 7.0
@@ -136,7 +136,7 @@ def test_a_chip_that_finds_no_free_worker_is_refused_and_the_pool_tells_for_how_
 
 
 def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
-    pool = DecoderPool(PoolLimits(workers=2, wait_s=0.01), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=2, wait_s=0.01))
     processes = [worker.process for worker in _idle(pool)]
     pool.close()
     assert not any(process.is_alive() for process in processes)
@@ -146,28 +146,26 @@ def test_a_closed_pool_refuses_and_leaves_no_process() -> None:
 
 def test_a_pool_that_is_closed_at_once_starts_no_worker_afterwards() -> None:
     before = set(threading.enumerate())
-    pool = DecoderPool(PoolLimits(workers=2), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=2))
     pool.close()
     assert set(threading.enumerate()) <= before
 
 
 def test_a_busy_worker_ends_with_its_chip_when_the_pool_closes() -> None:
-    pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=1))
     _idle(pool)
     worker = pool._take()
     closing = threading.Thread(target=pool.close)
     closing.start()
     closing.join(10)
-    answer = worker.ask(
-        DecodeRequest(optical_png(1), None, None, None, ChipLimits(), UNCHANGED), 20
-    )
+    answer = worker.ask(DecodeRequest(optical_png(1), None, None, None, UNCHANGED), 20)
     assert not isinstance(answer, Exception)
     pool._give_back(worker)
     assert not worker.process.is_alive()
 
 
 def test_workers_end_when_the_parent_closes_the_connection() -> None:
-    pool = DecoderPool(PoolLimits(workers=1), ChipLimits())
+    pool = DecoderPool(PoolLimits(workers=1))
     worker = _idle(pool)[0]
     worker.connection.close()
     deadline = time.monotonic() + 20
