@@ -13,6 +13,9 @@ ifndef SEED
 SEED := $(shell shuf -i 1-999999999 -n 1)
 endif
 
+# Where this is set, each process would compile every module of the repository anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve shell test test-each test-faults test-container check format bench bundle demo-fleet locks settings-table operator-rules vendor-desk screenshots
 
 help: ## show the targets
