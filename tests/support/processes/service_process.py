@@ -43,7 +43,7 @@ class ServiceProcess:
         """A client, which shows an API key where one is given."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(
-            base_url=self.url, timeout=timeout_s, headers=headers, verify=self.trusted or True
+            base_url=self.url, timeout=timeout_s, headers=headers, verify=self.trusted or False
         )
 
     def resident_mb(self) -> float:
@@ -145,15 +145,16 @@ def wait_until_ready(
     path: str = "/readyz",
 ) -> None:
     deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the service stopped at its start:\n{log.read_text()[-4000:]}")
-        try:
-            if httpx.get(f"{url}{path}", timeout=10, verify=trusted or True).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+    with httpx.Client(base_url=url, timeout=10, verify=trusted or False) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise RuntimeError(f"the service stopped at its start:\n{log.read_text()[-4000:]}")
+            try:
+                if client.get(path).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
     raise RuntimeError(f"the service was not ready in time:\n{log.read_text()[-4000:]}")
 
 
