@@ -92,13 +92,13 @@ def _parse_metadata(text: str | None, names: list[str]) -> list[ChipMetadata]:
                         f"chip_metadata: two {what} named {twice[0]!r}; send a list with one "
                         "object for each chip"
                     )
-            by_name = _METADATA_BY_NAME.validate_python(
-                dict(zip(keys, value.values(), strict=True))
-            )
-            if unknown := sorted(by_name.keys() - set(names)):
+            if unknown := sorted(set(keys) - set(names)):
                 raise InvalidRequestError(
                     f"chip_metadata: no chip is named {unknown[0]!r}; the chips are {names}"
                 )
+            by_name = _METADATA_BY_NAME.validate_python(
+                dict(zip(keys, value.values(), strict=True))
+            )
             return [by_name.get(name, ChipMetadata()) for name in names]
         listed = _METADATA_LIST.validate_python(value)
     except ValidationError as error:

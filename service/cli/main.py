@@ -5,6 +5,7 @@ that call a service load no models.
 """
 
 import os
+import re
 import sys
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -31,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+EMPTY = re.compile("(--[^=]*=)?")
+"""An argument without a value, which would name the current folder where a path is expected."""
 bundle_app = typer.Typer(help="Inspect a model bundle.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(keys_app, name="keys")
@@ -286,6 +289,8 @@ def main(arguments: list[str] | None = None) -> None:
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if any(map(EMPTY.fullmatch, sys.argv[1:] if arguments is None else arguments)):
+        common.fail("an argument is empty, as where a shell variable is unset", common.USAGE)
     try:
         app(args=arguments)
     except (ClientError, CrossfixError) as error:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.client.errors import SourceError
-from service.client.files import written_whole
+from service.client.files import read_chip_file, written_whole
 from service.contract.batches import in_batches
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip
@@ -66,7 +66,7 @@ def embed_files(
         for path in files:
             try:
                 chip = _decode(path, modality, gsd_m, framing)
-            except (ChipError, OSError) as error:
+            except (ChipError, SourceError) as error:
                 refused.append((path, str(error)))
                 continue
             names.append(path.name)
@@ -105,5 +105,5 @@ def _decode(
     name = read_hoss_name(path.name)
     if modality is None and name is not None:
         modality = name.modality
-    chip = decode_chip(path.read_bytes(), modality=modality, gsd_m=gsd_m)
+    chip = decode_chip(read_chip_file(path), modality=modality, gsd_m=gsd_m)
     return frame(chip, framing).chip

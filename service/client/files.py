@@ -1,4 +1,4 @@
-"""Check the names of files on this machine, and write files whole."""
+"""Check the names of files on this machine, read chips, and write files whole."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.client.errors import SourceError
+
+MAX_CHIP_BYTES = 2**30
+"""No service accepts so large a chip; a scene or a device would fill the memory."""
 
 
 def require_text_name(path: Path) -> Path:
@@ -16,6 +19,21 @@ def require_text_name(path: Path) -> Path:
         shown = ascii(str(path))
         raise SourceError(f"the file name {shown} is not UTF-8; rename the file") from error
     return path
+
+
+def read_chip_file(path: Path) -> bytes:
+    """Return the content of a chip file; raise SourceError if it cannot be read, or never ends."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CHIP_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_CHIP_BYTES:
+        raise SourceError(
+            f"{path} has more than {MAX_CHIP_BYTES} bytes; send the ship cut out, not the whole "
+            "scene"
+        )
+    return data
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Webhook:
             return asyncio.run(self._until_stopped(message_id, body, stopped))
         except TimeoutError:
             return Reply(False, f"{self._host} did not answer within {TIMEOUT_S:g} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: odd names
             reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
             return Reply(False, f"no answer from {self._host}: {reason}")
 

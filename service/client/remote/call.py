@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from service.client.errors import SourceError, UnreachableError
-from service.client.files import require_text_name
+from service.client.errors import UnreachableError
+from service.client.files import read_chip_file, require_text_name
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -34,10 +34,7 @@ class ChipPart:
     def read(cls, path: Path | str, **metadata: object) -> "ChipPart":
         """Read a file; raise SourceError if it cannot be read, or its name is not UTF-8."""
         path = require_text_name(Path(path))
-        try:
-            return cls(path.name, path.read_bytes(), metadata)
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+        return cls(path.name, read_chip_file(path), metadata)
 
 
 ChipSource = ChipPart | Path | str

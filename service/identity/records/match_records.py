@@ -13,7 +13,7 @@ from service.contract.chip import Modality
 from service.contract.choice import Choice
 from service.contract.utc_time import UtcTime
 from service.identity.records.audit import AuditPosition
-from service.identity.records.base import RECORDED, Line, Note, Record
+from service.identity.records.base import RECORDED, Line, Note, Record, StatedFacts
 from service.identity.records.matches import Match, Verdict
 
 
@@ -43,7 +43,7 @@ class _Decided(Record):
         return self
 
 
-class NewJudgement(_Decided):
+class NewJudgement(_Decided, StatedFacts):
     """The decision that an analyst sends."""
 
     seen: int | None = Field(

@@ -34,6 +34,7 @@ def test_metadata_by_file_name() -> None:
     [
         ("[{}]", "1 entries for 2 chips"),
         ('{"c": {}}', "no chip is named 'c'"),
+        ('{"gsd_m": 0.75}', "no chip is named 'gsd_m'"),
         ("[{}, {", "not JSON"),
         ('"a"', "list"),
         ('[{}, {"gsd": 1}]', "gsd"),

@@ -46,3 +46,13 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"crossfix {version('crossfix')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["match", ""], ["serve", "--data-dir="], ["enrol", "", "."]])
+def test_an_empty_path_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "an argument is empty" in capsys.readouterr().err

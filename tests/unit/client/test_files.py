@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from service.client import files
 from service.client.errors import SourceError
 from service.client.files import written_whole
+from service.client.remote.call import ChipPart
 
 
 def write(path: Path, text: str) -> None:
@@ -52,3 +54,11 @@ def test_a_folder_and_a_full_disk_are_named(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=f"{path} cannot be written"):
             write(path, "text")
     assert Path("/dev/full").is_char_device()
+
+
+def test_a_chip_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_CHIP_BYTES", 4)
+    (chip := tmp_path / "chip.tif").write_bytes(b"1234")
+    assert ChipPart.read(chip).data == b"1234"
+    with pytest.raises(SourceError, match="/dev/zero has more than 4 bytes; send the ship cut out"):
+        ChipPart.read("/dev/zero")

@@ -113,3 +113,10 @@ def test_the_log_says_why_a_connection_failed(receiver: Receiver) -> None:
     assert not reply.accepted
     assert "SSL" in reply.text
     assert "from=crossfix" not in reply.text
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "xn--a.example", "\u202e.example"])
+def test_a_name_that_no_host_has_is_no_answer(host: str) -> None:
+    reply = hook(f"https://{host}/").send("match_1", BODY, never)
+    assert reply is not None
+    assert reply.text.startswith(f"no answer from {host}: I")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
-from service.identity.records.match_records import Decision, Judgement, new_match_id
+from service.identity.records.match_records import Decision, Judgement, NewJudgement, new_match_id
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
@@ -34,3 +34,9 @@ def test_a_judgement_names_a_vessel_only_to_confirm_it(
 ) -> None:
     with pytest.raises(ValidationError, match="vessel_id is needed"):
         Judgement(decision=decision, vessel_id=vessel_id, by="desk", at=NOON)
+
+
+def test_true_is_no_number_of_judgements() -> None:
+    with pytest.raises(ValidationError, match="got true or false"):
+        NewJudgement.model_validate({"decision": "rejected", "seen": True})
+    assert NewJudgement.model_validate({"decision": "rejected", "seen": 1}).seen == 1
