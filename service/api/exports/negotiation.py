@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.request import parse_http_list
 
 from python_multipart.multipart import parse_options_header
@@ -15,28 +14,9 @@ _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _OWN_PARAMETERS = {"charset": "utf-8", "header": "present"}
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRange:
-    """One element of `Accept`.
-
-    Attributes:
-        type: e.g. `text`, or `*`.
-        subtype: e.g. `csv`, or `*`.
-        parameters: how many parameters it demands, all of which every representation fulfils.
-        quality: 0 (not acceptable) to 1.
-    """
-
-    type: str
-    subtype: str
-    parameters: int
-    quality: float
-
-    def precedence(self, media: str) -> int | None:
-        """Return how specifically the range names a media type; None if it does not match."""
-        kind, _, subtype = media.partition("/")
-        if self.type not in ("*", kind) or self.subtype not in ("*", subtype):
-            return None
-        return (self.type != "*") + (self.subtype != "*") + self.parameters
+MediaRange = tuple[str, int, float]
+"""An element of `Accept`: its name, e.g. `text/*`; how many parameters it demands, which each
+representation has; and its quality, from 0 (not acceptable) to 1."""
 
 
 def choose_media(accept: str | None, offered: Sequence[str]) -> str:
@@ -51,7 +31,7 @@ def choose_media(accept: str | None, offered: Sequence[str]) -> str:
     """
     if accept is None or not accept.strip():
         return offered[0]
-    ranges = _parse(accept)
+    ranges = [one for text in parse_http_list(accept) if (one := _media_range(text)) is not None]
     best = max(offered, key=lambda media: _quality(media, ranges))
     if _quality(best, ranges) <= 0:
         raise NotAcceptableError(
@@ -63,30 +43,20 @@ def choose_media(accept: str | None, offered: Sequence[str]) -> str:
 
 def _quality(media: str, ranges: Sequence[MediaRange]) -> float:
     """Return the quality that the most specific matching range gives; 0 when none matches."""
+    precedence = {media: 2, f"{media.partition('/')[0]}/*": 1, "*/*": 0}
     matching = [
-        (precedence, one.quality)
-        for one in ranges
-        if (precedence := one.precedence(media)) is not None
+        (precedence[name] + parameters, quality)
+        for name, parameters, quality in ranges
+        if name in precedence
     ]
     return max(matching)[1] if matching else 0.0
 
 
-def _parse(accept: str) -> list[MediaRange]:
-    """Read the elements of the header; malformed ones accept nothing."""
-    elements = (_media_range(element) for element in parse_http_list(accept))
-    return [one for one in elements if one is not None]
-
-
 def _media_range(element: str) -> MediaRange | None:
+    """Read an element; None if it is malformed, or demands what no representation has."""
     media, options = parse_options_header(element)
-    kind, _, subtype = media.decode("latin-1").casefold().partition("/")
     said = {k.decode("latin-1"): v.decode("latin-1").casefold() for k, v in options.items()}
     quality = said.pop("q", "1")
-    if (
-        not (kind and subtype)
-        or (kind == "*" and subtype != "*")
-        or not _QUALITY.fullmatch(quality)
-        or any(_OWN_PARAMETERS.get(name) != value for name, value in said.items())
-    ):
+    if not _QUALITY.fullmatch(quality) or said.items() - _OWN_PARAMETERS.items():
         return None
-    return MediaRange(kind, subtype, len(said), float(quality))
+    return media.decode("latin-1").casefold(), len(said), float(quality)

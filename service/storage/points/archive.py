@@ -42,6 +42,13 @@ class RecordCollection(Protocol):
         """Delete those of `ids` that exist and satisfy the condition."""
 
 
+class PagedCollection(RecordCollection, Protocol):
+    """Records that are read page by page."""
+
+    def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
+        """Return at most `limit` payloads in order of id, from `start` on."""
+
+
 class PointCollection(RecordCollection, Protocol):
     """The points of a server's collection or of a shard."""
 

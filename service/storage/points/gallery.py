@@ -12,17 +12,14 @@ from service.identity.records.checks import RecordCheck
 from service.identity.records.sightings import EmbeddedSighting, GroupedSighting, Sighting
 from service.identity.records.vessels import Vessel, VesselFilter, VesselPage, VesselState
 from service.storage.points import filters, payloads
-from service.storage.points.archive import PointCollection, RecordCollection
+from service.storage.points.archive import PagedCollection, PointCollection
 from service.storage.points.checking import check_gallery
 from service.storage.points.paging import vessel_page
 from service.storage.points.payloads import Payload
 
 
-class VesselCollection(RecordCollection, Protocol):
+class VesselCollection(PagedCollection, Protocol):
     """The points of vessels. Safe to call from many threads."""
-
-    def page(self, where: filters.Condition, start: UUID | None, limit: int) -> list[Payload]:
-        """Return at most `limit` payloads in order of id, from `start` on."""
 
     def select(self, where: filters.Condition) -> list[Payload]:
         """Return the payloads of all points that satisfy the condition, which are few."""

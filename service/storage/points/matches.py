@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 from service.identity.records.checks import RecordCheck
 from service.identity.records.match_records import MatchFilter, MatchPage, MatchRecord, Standing
 from service.storage.points import match_payloads as fields
-from service.storage.points.archive import RecordCollection
+from service.storage.points.archive import PagedCollection
 from service.storage.points.checking import check_payloads
 from service.storage.points.filters import AnyOf, Condition
 from service.storage.points.paging import PageReader, has_part
@@ -22,17 +21,10 @@ UNJUDGED_MATCHES = Condition(
 )
 
 
-class MatchPoints(RecordCollection, Protocol):
-    """The points of match records. Safe to call from many threads."""
-
-    def page(self, where: Condition, start: UUID | None, limit: int) -> list[Payload]:
-        """Return at most `limit` payloads in order of id, from `start` on."""
-
-
 class PointMatches:
     """The methods of a `MatchStore` that only read and write points."""
 
-    _matches: MatchPoints
+    _matches: PagedCollection
 
     def put(self, *records: MatchRecord) -> None:
         self._matches.put([fields.match_point(record) for record in records])
