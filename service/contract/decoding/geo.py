@@ -101,7 +101,7 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
     xs = [t.a * c + t.b * r + t.c for c, r in corners]
     ys = [t.d * c + t.e * r + t.f for c, r in corners]
     lons, lats = _degrees(georeference, xs, ys)
-    unit_m = _unit_m(georeference)
+    unit_m, (low, high) = _unit_m(georeference), GSD_RANGE_M
     centre, right, below = (_earth_centred_m(*at) for at in zip(lons, lats, strict=True))
     here = float(lons[0]), float(lats[0])
     across, down = math.dist(centre, right), math.dist(centre, below)
@@ -114,6 +114,8 @@ def pixel_ground(georeference: Georeference, width: int, height: int) -> PixelGr
         tolerance = math.inf if misplaced else NOMINAL_TOLERANCE
         across = _nominal(across, math.hypot(t.a, t.d) * unit_m, tolerance)
         down = _nominal(down, math.hypot(t.b, t.e) * unit_m, tolerance)
+    if not (misplaced or all(low <= side <= high for side in (across, down))):
+        misplaced = f"on pixels of {across:.3g} m x {down:.3g} m, too far from those of a chip"
     skew = _skew_degrees(centre, right, below)
     return PixelGround(across, down, to_right, to_below, position, skew, misplaced)
 

@@ -233,6 +233,19 @@ def test_a_position_in_the_next_zone_is_used(west: float) -> None:
     assert georeferenced_chip("EPSG:32633", Affine(2, 0, west, 0, -2, 7.8e6)).position is not None
 
 
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:4326", Affine(1, 0, 10, 0, -1, 50)),  # pixels counted in degrees
+        ("EPSG:32631", Affine(1e-3, 0, 500, 0, -1e-3, 6000)),  # kilometres for metres
+    ],
+)
+def test_a_position_on_pixels_of_an_impossible_size_is_ignored(crs: str, transform: Affine) -> None:
+    chip = georeferenced_chip(crs, transform, gsd_m=1.0)
+    assert chip.position is None
+    assert any("lies on pixels of" in warning for warning in chip.warnings)
+
+
 def test_degrees_in_a_map_in_metres_are_no_position() -> None:
     chip = georeferenced_chip("EPSG:32631", Affine(2, 0, 12.5, 0, -2, 55.25))
     assert (chip.position, chip.gsd_m) == (None, 2.0)
