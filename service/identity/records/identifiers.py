@@ -14,7 +14,12 @@ WORDS_FOR_UNKNOWN = frozenset(
 )
 """What people and programs write where they know nothing."""
 
-FILLERS = frozenset({"0", "unnamed", "no name", "xxx", "xxxx", "test", "1234567", "123456789"})
+FILLERS = frozenset(
+    {
+        *("0", "0.0", "-1", "-1.0", "1234567", "123456789", "xxx", "xxxx", "test"),
+        *("unnamed", "no name", "noname", "unknown vessel", "unknown ship", "object object"),
+    }
+)
 """What is entered as a name or number because a form insists on one."""
 
 

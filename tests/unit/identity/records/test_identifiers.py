@@ -70,7 +70,11 @@ def test_other_numbers_are_not_the_mmsi_of_a_ship(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-", "0", "N/A", "unknown", " ? ", "999999999", "XXXX", "----", "", "Unnamed", "000"]
+    "text",
+    [
+        *("-", "0", "N/A", "unknown", " ? ", "999999999", "XXXX", "----", "", "Unnamed", "000"),
+        *("-1", "0.0", "NONAME", "Unknown Vessel", "[object Object]"),
+    ],
 )
 def test_placeholders_are_rejected(text: str) -> None:
     assert is_placeholder(text)
