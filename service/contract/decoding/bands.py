@@ -16,13 +16,16 @@ _EXACTLY_A_POLARISATION = re.compile(_POLARISATIONS, re.IGNORECASE)
 _NO_AMPLITUDE = re.compile(
     r"angle|incidence|mask|phase|shadow|layover|ratio|coherence|elevation|entropy|anisotropy"
     # Also the two halves of complex samples, as SNAP names them.
-    r"|(?<![a-z])(?:i|q|real|imag|imaginary|coh|degrees?|deg|rad|radians?)(?![a-z])",
+    r"|(?<![a-z])(?:i|q|re(?!-)|im|real|imag|imaginary|coh|degrees?|deg|rad|radians?|pha"
+    r"|std|stddev|variance|count|nesz|lia|dem|height|slope|weights?|flags?|date)(?![a-z])",
     re.IGNORECASE,
 )
 _HALVES = tuple(
     re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
-    for words in ("i|real", "q|imag|imaginary")
+    for words in ("i|re|real", "q|im|imag|imaginary")
 )
+_BETWEEN_CHANNELS = re.compile(r"(?<![a-z])[ct](?!([1-4])\1)[1-4][1-4](?![0-9])", re.IGNORECASE)
+"""Beside the diagonal of covariance and coherency matrices."""
 _COLOUR_WORD = re.compile(r"(?<![a-z])(red|green|blue)(?![a-z])(?!\W*edge)", re.IGNORECASE)
 _NAMES_A_POLARISATION = re.compile(rf"(?<![a-z])(?:{_POLARISATIONS})(?![a-z])", re.IGNORECASE)
 _POWER = re.compile(
@@ -162,7 +165,10 @@ def complex_halves(layout: BandLayout) -> tuple[int, ...]:
 
 def are_named_halves(layout: BandLayout, pair: tuple[int, ...]) -> bool:
     """Return whether two bands are named real and imaginary, or I and Q."""
-    return all(half.search(layout.names[i]) for half, i in zip(_HALVES, pair, strict=True))
+    return all(
+        half.search(layout.names[i]) and not _BETWEEN_CHANNELS.search(layout.names[i])
+        for half, i in zip(_HALVES, pair, strict=True)
+    )
 
 
 def is_named_decibels(name: str) -> bool:

@@ -45,7 +45,9 @@ def warned(chip: Chip, text: str) -> bool:
     return any(text in warning for warning in chip.warnings)
 
 
-@pytest.mark.parametrize("names", [("i_VV", "q_VV"), ("VV_real", "VV_imag"), ("I", "Q")])
+@pytest.mark.parametrize(
+    "names", [("i_VV", "q_VV"), ("VV_real", "VV_imag"), ("I", "Q"), ("Re(VV)", "Im(VV)")]
+)
 def test_two_bands_named_halves_are_complex_samples(names: tuple[str, str]) -> None:
     halves = np.stack([sar_plane(seed=1), sar_plane(seed=2)])
     chip = decode_chip(tiff_bytes(halves, named(*names)), gsd_m=1.0)
@@ -82,6 +84,14 @@ def test_two_unnamed_bands_of_other_values_are_no_halves(shift: int) -> None:
     np.testing.assert_array_equal(chip.pixels, first)
 
 
+def test_the_halves_of_a_covariance_are_no_complex_samples() -> None:
+    planes = np.stack([sar_plane(seed=seed) for seed in range(3)])
+    data = tiff_bytes(planes, named("C11", "C12_real", "C12_imag"))
+    chip = decode_chip(data, modality=Modality.SAR, gsd_m=1.0)
+    np.testing.assert_array_equal(chip.pixels, planes[0])
+    assert warned(chip, "C11 was used")
+
+
 def test_the_intensity_beside_them_is_taken() -> None:
     planes = np.stack([sar_plane(seed=1), sar_plane(seed=2), sar_plane(seed=3)])
     data = tiff_bytes(planes, named("i_VV", "q_VV", "Amplitude_VV"))
@@ -91,7 +101,10 @@ def test_the_intensity_beside_them_is_taken() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("Intensity_VV", "Amplitude_VV"), ("Sigma0_VV", "Sigma0_VV_db"), ("angle", "backscatter")],
+    [
+        *(("Intensity_VV", "Amplitude_VV"), ("Sigma0_VV", "Sigma0_VV_db")),
+        *(("angle", "backscatter"), ("std VV", "mean VV"), ("VV_count", "VV_mean"), ("LIA", "DN")),
+    ],
 )
 def test_a_band_of_amplitude_is_taken_before_one_of_power(names: tuple[str, str]) -> None:
     planes = np.stack([sar_plane(seed=1), sar_plane(seed=2)])
