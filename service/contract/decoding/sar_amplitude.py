@@ -19,6 +19,11 @@ from service.contract.errors import ChipContentError
 MAX_NEGATIVE_SHARE = 0.05
 DB_RANGE = (-100.0, 60.0)
 DB_MEDIAN_BELOW, DB_MINIMUM_BELOW = -2.0, -6.0
+MAX_NAMED_DB, MIN_NAMED_DB_SPAN = 100.0, 10.0
+"""Uncalibrated counts of 16 bits have up to 96 dB; amplitudes that are calibrated, and named dB by
+mistake, span less than 10."""
+WRAPPED_BELOW = -(2**14)
+"""Counts of 16 bits from 32,768 to 49,152 become smaller numbers where they are read as int16."""
 DECIBEL_STEP = 0.01
 """Decibels are rounded to this step, far below any radar's accuracy, so that a product is the same
 chip whether it stores them as floats or as scaled integers."""
@@ -36,7 +41,7 @@ def sar_amplitude(raster: Raster, band: int | None) -> tuple[NDArray[np.float32]
     The scale of the file is applied first. Complex samples, also as two bands, become their
     magnitude. Real
     samples that lie in `DB_RANGE` are decibels and become `10^(dB/20)` if they are mostly negative,
-    or if some are and the band is named so; minus infinity among them is amplitude 0. Few negative
+    or if the band is named so; minus infinity among them is amplitude 0. Few negative
     values, as noise subtraction leaves them, become 0. Declared no-data becomes 0.
 
     Args:
@@ -151,20 +156,11 @@ def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], l
         raise ChipContentError("every pixel is minus infinity; send a chip that shows a ship")
     _require_finite(finite)
     low, high = float(finite.min()), float(finite.max())
-    if low >= 0:
-        _require_finite(values)
-        if not named_db:
-            return values, []
-        return values, ["the band is named decibels, but no value is negative: used as amplitude"]
-    # A chip cut close around a bright ship is mostly positive; then the name decides.
-    decibels = (DB_RANGE[0] <= low and high <= DB_RANGE[1]) and (
-        named_db or (low < DB_MINIMUM_BELOW and float(np.median(finite)) <= DB_MEDIAN_BELOW)
-    )
-    if decibels:
+    if _are_decibels(finite, named_db):
         notes = [f"values from {low:.1f} to {high:.1f} are decibels: turned into amplitude"]
         if finite.size < values.size:
             notes.append(f"{values.size - finite.size} pixels of minus infinity dB are amplitude 0")
-        filled = float(np.mean(finite == 0.0)) if values.dtype.kind == "f" else 0.0
+        filled = float(np.mean(finite == 0.0)) if low < 0 and values.dtype.kind == "f" else 0.0
         if filled > MAX_ZERO_DB_SHARE:
             notes.append(
                 f"{filled:.1%} of the pixels are exactly 0 dB, a bright echo; if they hold no "
@@ -172,16 +168,37 @@ def _as_amplitude(values: NDArray[Any], named_db: bool) -> tuple[NDArray[Any], l
             )
         rounded = np.rint(values.astype(np.float64) / DECIBEL_STEP) * DECIBEL_STEP
         return np.power(10.0, rounded / 20.0), notes
+    if low >= 0:
+        _require_finite(values)
+        if not named_db:
+            return values, []
+        return values, [
+            f"the band is named decibels, but its values from {low:g} to {high:g} are not: used as "
+            "amplitude"
+        ]
     share = float(np.mean(values < 0))
     if share <= MAX_NEGATIVE_SHARE:
         _require_finite(values)
-        return np.maximum(values, 0), [f"{share:.1%} negative values were set to 0"]
+        note = f"{share:.1%} negative values were set to 0"
+        if values.dtype.kind == "i" and low < WRAPPED_BELOW:
+            note += f"; down to {low:g}, they may be bright pixels of uint16 written as int16"
+        return np.maximum(values, 0), [note]
     raise ChipContentError(
         f"{share:.0%} of the SAR values are negative (from {low:g} to {high:g}): neither "
         f"amplitude nor decibels; send amplitude, complex samples, or dB within "
         f"{DB_RANGE[0]:.0f}..{DB_RANGE[1]:.0f}, whose band or unit is named dB if they are mostly "
         f"positive, and declare no-data values"
     )
+
+
+def _are_decibels(finite: NDArray[Any], named_db: bool) -> bool:
+    """Return whether values are decibels; where many are positive, the name of the band decides."""
+    low, high = float(finite.min()), float(finite.max())
+    if low < DB_RANGE[0] or high > (MAX_NAMED_DB if named_db else DB_RANGE[1]):
+        return False
+    if low >= 0:  # counts of 8 bits may be decibels on any scale
+        return named_db and finite.dtype.kind == "f" and high - low >= MIN_NAMED_DB_SPAN
+    return named_db or (low < DB_MINIMUM_BELOW and float(np.median(finite)) <= DB_MEDIAN_BELOW)
 
 
 def _to_float32(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -113,7 +113,7 @@ def test_a_band_of_amplitude_is_taken_before_one_of_power(names: tuple[str, str]
 
 
 @pytest.mark.parametrize(
-    ("unit", "text"), [("dB", "no value is negative"), ("degree", "speaks of no amplitude")]
+    ("unit", "text"), [("dB", "are not: used as amplitude"), ("degree", "speaks of no amplitude")]
 )
 def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -> None:
     assert not warned(decode_chip(tiff_bytes(sar_plane()), gsd_m=1.0), text)
@@ -124,20 +124,32 @@ def test_the_unit_of_a_band_is_compared_with_its_samples(unit: str, text: str) -
     "declare",
     [named("Sigma0_VV_db"), in_unit("dB"), in_text(0, Units="dB"), in_text(1, unit="decibel")],
 )
-@pytest.mark.parametrize("darkest_db", [-9.0, -0.5])
+@pytest.mark.parametrize(
+    ("darkest_db", "brightest_db"),
+    [(-9.0, 30.0), (-0.5, 30.0), pytest.param(14.0, 90.0, id="uncalibrated")],
+)
 def test_named_decibels_of_a_bright_ship_are_decibels(
-    declare: Callable[[DatasetWriter], None], darkest_db: float
+    declare: Callable[[DatasetWriter], None], darkest_db: float, brightest_db: float
 ) -> None:
-    decibels = np.linspace(darkest_db, 30, 1200, dtype=np.float32).reshape(60, 20)
+    decibels = np.linspace(darkest_db, brightest_db, 1200, dtype=np.float32).reshape(60, 20)
     chip = decode_chip(tiff_bytes(decibels, declare), gsd_m=1.0)
     np.testing.assert_allclose(chip.pixels, 10 ** (decibels / 20), rtol=6e-4)
     assert warned(chip, "are decibels")
 
 
+@pytest.mark.parametrize(("brightest", "wrapped"), [(20_000, False), (40_000, True)])
+def test_bright_counts_that_were_written_as_int16_are_named(brightest: int, wrapped: bool) -> None:
+    counts = (sar_plane() * 1000).astype(np.int32)
+    counts[30, 8:12] = (brightest, brightest, -7, brightest)
+    chip = decode_chip(tiff_bytes(counts.astype(np.int16)), modality=Modality.SAR, gsd_m=1.0)
+    assert warned(chip, "negative values were set to 0")
+    assert warned(chip, "may be bright pixels of uint16 written as int16") is wrapped
+
+
 def test_decibels_of_8_bits_are_named() -> None:
     counts = (sar_plane() * 20).astype(np.uint8)
     chip = decode_chip(tiff_bytes(counts, named("VV_dB")), modality=Modality.SAR, gsd_m=1.0)
-    assert warned(chip, "no value is negative")
+    assert warned(chip, "are not: used as amplitude")
 
 
 @pytest.mark.parametrize("names", [("B2 (Blue)", "B3 (Green)", "B4 (Red)"), ("b", "g", "r")])
