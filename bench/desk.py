@@ -1,7 +1,8 @@
 """Measure the desk with many vessels: searching while typing, and the first paint of the page.
 
 `python -m bench.desk` prints both for 50,000 vessels: milliseconds of `GET /gallery?search=` for
-beginnings of one to eight letters, and of the first paint in headless Chromium.
+beginnings of one to eight letters, and of the first paint in headless Chromium with the number of
+requests: of a first visit, and of a next one, when the browser has the files of the page.
 """
 
 import tempfile
@@ -28,6 +29,7 @@ SYLLABLES = ("KA", "RO", "MI", "SE", "TA", "LU", "NO", "VE", "DA", "PI", "OR", "
 TYPED = ("s", "se", "ser", "sero", "seromi", "sim k", "sim ka ro", "20000", "200000037", "k 2")
 ROUNDS = 5
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+REQUESTS = "1 + performance.getEntriesByType('resource').filter(one => one.transferSize).length"
 
 
 def vessel(number: int, rng: np.random.Generator) -> Vessel:
@@ -76,9 +78,12 @@ def main() -> None:
             with running_chromium() as browser:
                 for _ in range(ROUNDS):
                     with desk_page(browser, service.url) as desk:
-                        page = desk.open("#/gallery")
-                        page.wait_for_selector(".side .list .row")
-                        print(f"first paint: {page.evaluate(PAINT):.0f} ms")
+                        for visit in ("first", "next"):
+                            page = desk.open("#/gallery")
+                            page.wait_for_selector(".side .list .row")
+                            paint, requests = page.evaluate(PAINT), page.evaluate(REQUESTS)
+                            print(f"{visit} visit: painted at {paint:.0f} ms, {requests} requests")
+                            page.goto("about:blank")
 
 
 if __name__ == "__main__":

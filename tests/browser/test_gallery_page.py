@@ -48,6 +48,8 @@ def test_vessels_are_found_while_typing(desk: WatchedPage, harbour: Harbour) -> 
     page = desk.open("#/gallery")
     rows = page.locator(".side .list .row")
     expect(rows.filter(has_text="HARBOUR 0001")).to_have_count(1)
+    names = rows.locator("strong").all_inner_texts()
+    assert names == sorted(names)
     page.get_by_role("searchbox").fill("harb 0003")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("HARBOUR 0003")
@@ -59,6 +61,15 @@ def test_vessels_are_found_while_typing(desk: WatchedPage, harbour: Harbour) -> 
     expect(page.get_by_role("searchbox")).to_have_value("harb 0003")
     page.get_by_role("searchbox").fill("harb zzz")
     expect(page.get_by_text("No vessel begins like this.")).to_be_visible()
+
+
+def test_more_vessels_are_listed_on_request(desk: WatchedPage, harbour: Harbour) -> None:
+    page = desk.open("#/gallery?search=harbour&shown=2")
+    rows = page.locator(".side .list .row")
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="List more").click()
+    expect(rows).to_have_count(len(harbour.vessels))
+    expect(page.get_by_text("More vessels fit")).to_have_count(0)
 
 
 def test_vessels_are_filtered_by_a_type_from_the_list(
@@ -205,20 +216,28 @@ def test_the_sensor_type_of_added_chips_is_not_guessed(
     page = desk.open(f"#/gallery/{vessel['id']}")
     field = page.locator("input[type=file]")
     field.set_input_files([FilePayload(name="grey.png", mimeType="image/png", buffer=grey)])
-    expect(page.get_by_role("alert")).to_contain_text("may be optical or SAR")
+    expect(page.locator(".fault")).to_contain_text("may be optical or SAR")
+    expect(page.locator("#field-added-modality-error")).to_contain_text("Choose SAR or optical")
+    page.get_by_label("Sensor type").select_option("SAR")
+    page.get_by_label("Use the chip").select_option("as it is")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".chips .chip")).to_have_count(3)
+    page.get_by_text("Facts for the next chips (2 given)").click()
+    page.get_by_label("Sensor type").select_option("as the file says")
     names = ("1_RGB.png", "2_SAR.png")
     field.set_input_files(
         [
             FilePayload(name=name, mimeType="image/png", buffer=grey + bytes(number))
-            for number, name in enumerate(names)
+            for number, name in enumerate(names, 1)
         ]
     )
-    expect(page.locator(".chips .chip")).to_have_count(4)
+    expect(page.locator(".chips .chip")).to_have_count(5)
     found = api.get(f"/gallery/{vessel['id']}").json()["sightings"]
     assert {s["file_name"]: s["modality"] for s in found if s["file_name"] in names} == {
         "1_RGB.png": "optical",
         "2_SAR.png": "sar",
     }
+    assert {s["framing"]["mode"] for s in found if s["file_name"] == "grey.png"} == {"as_is"}
 
 
 def test_a_vessel_is_merged_and_taken_apart_again(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Download, Route, expect
 
-from tests.support.browser.chromium import WatchedPage
+from tests.support.browser.chromium import WatchedPage, desk_page
 from tests.support.browser.harbour import Harbour, ask
 from tests.support.processes.service_process import ServiceProcess
 
@@ -33,6 +33,36 @@ def test_matches_are_found_by_file_name_and_standing(
     expect(page.get_by_label("File name")).to_have_value("0019_s01")
     page.get_by_label("Standing").select_option("confirmed")
     expect(page.get_by_text("No match passes these filters.")).to_be_visible()
+
+
+def test_back_returns_to_where_the_list_was_left(
+    browser: Browser, service: ServiceProcess, harbour: Harbour, api: httpx.Client
+) -> None:
+    for _ in range(4):
+        ask(api, "0003")
+    with desk_page(browser, service.url, width=830, height=490) as desk:
+        page = desk.open("#/history?modality=sar&shown=2")
+        rows = page.locator(".matches tbody tr")
+        expect(rows).to_have_count(2)
+        page.get_by_role("button", name="Show more").click()
+        expect(rows.nth(2)).to_be_visible()
+        count = rows.count()
+        rows.last.scroll_into_view_if_needed()
+        place = "() => document.querySelector('.content').scrollTop"
+        left_at = page.evaluate(place)
+        assert left_at > 0
+        rows.last.get_by_role("link").click()
+        expect(page.locator(".answer")).to_be_visible()
+        page.go_back()
+        expect(rows).to_have_count(count)
+        returned = "top => document.querySelector('.content')?.scrollTop === top"
+        page.wait_for_function(returned, arg=left_at)
+        expect(page.get_by_label("Sensor")).to_have_value("sar")
+        page.reload()
+        page.wait_for_function(returned, arg=left_at)
+        page.get_by_role("link", name="History").click()
+        expect(page.get_by_label("Sensor")).to_have_value("")
+        assert page.evaluate(place) == 0
 
 
 def test_matches_are_found_by_vessel_and_case(
@@ -149,8 +179,11 @@ def test_about_says_what_a_probability_means_and_that_the_models_are_simulated(
 
 
 MAP_FUNCTIONS = """async ([places, area]) => {
-  const { alongTheWay, cornersOf } = await import("./desk/map.js");
-  return [alongTheWay(places).map((one) => one.lon), cornersOf(area)];
+  const { alongTheWay, areaOf, cornersOf } = await import("./desk/map.js");
+  const corners = cornersOf(area);
+  const [[south, west], [north, east]] = corners;
+  const drawn = [0, 360].map((turn) => areaOf([west + turn, south, east + turn, north]));
+  return [alongTheWay(places).map((one) => one.lon), corners, drawn];
 }"""
 
 
@@ -160,9 +193,10 @@ def test_maps_go_the_shorter_way_across_the_antimeridian(desk: WatchedPage, side
     places = [{"lat": 0, "lon": lon} for lon in lons]
     page = desk.open("#/history?area=170,-10,-160,10")
     expect(page.locator(".map.area canvas").first).to_be_visible()
-    placed, drawn = page.evaluate(MAP_FUNCTIONS, [places, [170, -10, -160, 10]])
+    placed, drawn, areas = page.evaluate(MAP_FUNCTIONS, [places, [170, -10, -160, 10]])
     assert placed == [side * lon for lon in (170, 178, 181, 190, 175)]
     assert drawn == [[-10, 170], [10, 200]]
+    assert areas == [[170, -10, -160, 10]] * 2
 
 
 def test_the_model_card_breaks_no_word_and_does_not_push_the_rest_away(desk: WatchedPage) -> None:

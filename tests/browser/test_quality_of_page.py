@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 
 import httpx
 import pytest
@@ -141,6 +142,28 @@ def test_files_are_compressed_revalidated_and_nothing_else_is_served(api: httpx.
     assert (again.status_code, again.content) == (304, b"")
     assert api.get("/desk/../__init__.py").status_code == 404
     assert api.get("/desk/index.html").status_code == 404
+
+
+def imported_from(name: str) -> set[str]:
+    """Return the modules that a module of the page loads at its start, itself included."""
+    source = (FILES / name).read_text()
+    found = re.findall(r'^(?:import|export)\b[^;]*?\bfrom "\./([^"]+)"', source, re.MULTILINE)
+    return {name}.union(*map(imported_from, found))
+
+
+def test_browsers_keep_the_files_of_the_page_and_load_all_modules_at_once(
+    api: httpx.Client,
+) -> None:
+    page = api.get("/").text
+    [version] = set(re.findall(r'"desk/([^/"]+)/', page))
+    caching = {
+        path: api.get(f"/desk/{path}app.js").headers["cache-control"]
+        for path in ("", f"{version}/", f"{'0' * 16}/")
+    }
+    kept = "public, max-age=31536000, immutable"
+    assert caching == {"": "no-cache", f"{version}/": kept, f"{'0' * 16}/": "no-cache"}
+    preloaded = re.findall(rf'"modulepreload" href="desk/{version}/([^"]+)"', page)
+    assert {"app.js", *preloaded} == imported_from("app.js")
 
 
 def test_the_code_without_the_coastline_is_small() -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from service.access.roles import Role
 from service.storage.local.keys import KeyFile
 from tests.support.browser.chromium import WatchedPage, desk_page
+from tests.support.browser.harbour import chips_of
 from tests.support.processes.service_process import ServiceProcess, running_service
 
 
@@ -63,10 +64,22 @@ def test_a_key_is_asked_for_once_and_a_revoked_one_ends_the_session(
     expect(page.get_by_text("desk analyst (curator)")).to_be_visible()
     assert page.evaluate("document.cookie") == ""
     assert key not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    page.get_by_role("link", name="Gallery").click()
+    page.get_by_role("button", name="Add vessel").click()
+    form = page.get_by_role("dialog", name="Add a vessel")
+    form.get_by_label("Name", exact=True).fill("KEPT STAR")
+    form.locator("input[type=file]").set_input_files([str(chips_of("0001")[0])])
     KeyFile(guarded.file).revoke(key_id, datetime.now(UTC))
     page.wait_for_timeout(1500)
-    page.get_by_role("link", name="Open sightings").click()
-    expect(page.get_by_text("The session has ended")).to_be_visible()
+    form.get_by_role("button", name="Add vessel").click()
+    again = page.get_by_role("dialog", name="Sign in")
+    expect(again).to_contain_text("The session has ended")
+    expect(form).to_be_hidden()
+    _, new_key = guarded.new_key("desk analyst", Role.CURATOR)
+    page.wait_for_timeout(1500)
+    sign_in(page, new_key)
+    form.get_by_role("button", name="Add vessel").click()
+    expect(page.locator("h1")).to_have_text("KEPT STAR")
 
 
 def test_a_reader_may_look_and_sign_out_but_not_change(

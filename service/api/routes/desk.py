@@ -1,12 +1,14 @@
 """`/` and `/desk/…`: the analyst's desk, served as plain files from memory.
 
 The page's content security policy allows scripts, styles and pictures of this service alone, and
-no inline script or style.
+no inline script or style. The page names its files by the digest of all of them, so that a browser
+keeps them and asks for none of them again until one changes.
 """
 
 import gzip
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from starlette.exceptions import HTTPException
 
 PAGE = "index.html"
 PREFIX = "/desk/"
+REVALIDATED = "no-cache"
+KEPT = "public, max-age=31536000, immutable"
+VERSION = re.compile(r"^[0-9a-f]{16}/")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -47,9 +52,11 @@ class DeskFile:
         """The bytes, compressed with gzip."""
         return gzip.compress(self.content, 6, mtime=0)
 
-    def response(self, request: Request, policy: str | None = None) -> Response:
+    def response(
+        self, request: Request, caching: str = REVALIDATED, policy: str | None = None
+    ) -> Response:
         """Answer a GET request: 304 if the browser has the file already."""
-        headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        headers = {"ETag": self.etag, "Cache-Control": caching, "Vary": "Accept-Encoding"}
         if policy is not None:
             headers["Content-Security-Policy"] = policy
         if self.etag in request.headers.get("if-none-match", ""):
@@ -70,9 +77,19 @@ def read_files(folder: Path) -> dict[str, DeskFile]:
     }
 
 
+def version_of(files: dict[str, DeskFile]) -> str:
+    """Return the digest of all files, as it stands in the addresses of the page."""
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(f"{name} {file.etag} ".encode())
+    return digest.hexdigest()[:16]
+
+
 def desk_paths(folder: Path) -> frozenset[str]:
     """Return the paths at which the files are served; none of them needs a key."""
-    return frozenset({"/"} | {f"{PREFIX}{name}" for name in read_files(folder)})
+    files = read_files(folder)
+    prefixes = (PREFIX, f"{PREFIX}{version_of(files)}/")
+    return frozenset({"/"} | {f"{prefix}{name}" for prefix in prefixes for name in files})
 
 
 def desk_router(folder: Path) -> APIRouter:
@@ -82,17 +99,24 @@ def desk_router(folder: Path) -> APIRouter:
         KeyError: the folder has no `index.html`.
     """
     files = read_files(folder)
-    page = files.pop(PAGE)
+    version = version_of(files)
+    page = _with_version(files.pop(PAGE), version)
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def show_page(request: Request) -> Response:
-        return page.response(request, POLICY)
+        return page.response(request, policy=POLICY)
 
     @router.get(PREFIX + "{name:path}")
     async def send_file(name: str, request: Request) -> Response:
-        if name not in files:
+        found = files.get(VERSION.sub("", name, count=1))  # of an older page, the present file
+        if found is None:
             raise HTTPException(404)
-        return files[name].response(request)
+        return found.response(request, KEPT if name.startswith(f"{version}/") else REVALIDATED)
 
     return router
+
+
+def _with_version(page: DeskFile, version: str) -> DeskFile:
+    """Return the page with the version in the addresses of its files."""
+    return replace(page, content=page.content.replace(b'"desk/', f'"desk/{version}/'.encode()))

@@ -51,7 +51,7 @@ function inline(text) {
 function Libraries() {
   const [packages, setPackages] = useState([]);
   useEffect(() => {
-    fetchBlob("desk/vendor/vendored.json").then((blob) => blob.text())
+    fetchBlob(new URL("./vendor/vendored.json", import.meta.url)).then((blob) => blob.text())
       .then((text) => setPackages(JSON.parse(text).packages), () => {});
   }, []);
   return html`<section class="panel"><h2>${T.about.libraries}</h2>

@@ -16,8 +16,16 @@ export class Problem extends Error {
 /** Who is signed in: `{requires_key, name, role}`, null until it is known. */
 export const session = createStore(null);
 
+/** How many requests wait to be sent again, because the service is away or busy. */
+export const waiting = createStore(0);
+
 /** The models that answer, as `GET /bundle` describes them; null until they are known. */
 export const bundle = createStore(null);
+
+const PATIENCE_MS = 20000;
+const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [300, 4000];
+export const BROKEN_OFF = "broken-off";
+const BUSY = [429, 502, 503, 504];
 
 const url = (path) => new URL(String(path).replace(/^\//, ""), document.baseURI);
 
@@ -28,18 +36,36 @@ export function newId() {
 
 async function problemOf(response) {
   const body = await response.json().catch(() => null);
-  if (response.status === 401 && session.get()?.name) {
-    session.set((old) => ({ ...old, name: null, role: null, ended: true }));
+  const known = session.get();
+  if (response.status === 401 && known?.name) {
+    session.set({ ...known, name: null, role: null, ended: true, before: known.name });
   }
   return new Problem(response.status, body);
 }
 
+/** After how many milliseconds a request is sent again: null if the answer stays the same. */
+async function repeatAfter(response, usual) {
+  const busy = !response || BUSY.includes(response.status) || (response.status === 409
+    && String((await response.clone().json().catch(() => null))?.type).endsWith(":idempotency-in-progress"));
+  return busy ? Number(response?.headers.get("Retry-After")) * 1000 || usual : null;
+}
+
+/** Send a request, which must be safe to repeat: again while the service is away or busy. Throws Problem. */
 async function send(path, options) {
-  try {
-    return await fetch(url(path), { credentials: "same-origin", ...options });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: T.errors.unreachable });
+  const until = performance.now() + PATIENCE_MS;
+  for (let usual = FIRST_WAIT_MS; ; usual = Math.min(2 * usual, LONGEST_WAIT_MS)) {
+    const response = await fetch(url(path), { credentials: "same-origin", ...options }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+    });
+    const wait = await repeatAfter(response, usual);
+    const doneTwice = !response && options.method === "DELETE"; // it may have been done, and the second is refused
+    if (wait === null || doneTwice || performance.now() + wait > until) {
+      if (!response) throw new Problem(0, { detail: T.errors.unreachable });
+      return response;
+    }
+    waiting.set((count) => count + 1);
+    await new Promise((resolve) => { setTimeout(resolve, wait); });
+    waiting.set((count) => count - 1);
   }
 }
 
@@ -65,7 +91,7 @@ export async function feed(path, form, onLine, signal) {
   if (!response.ok) throw await problemOf(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const next = () => reader.read().catch((error) => {
-    throw error.name === "AbortError" ? error : new Problem(0, { detail: T.errors.unreachable });
+    throw error.name === "AbortError" ? error : new Problem(0, { detail: T.errors.brokenOff, type: BROKEN_OFF });
   });
   let rest = "";
   for (let part = await next(); !part.done; part = await next()) {
@@ -102,7 +128,10 @@ export async function loadSession() {
 }
 
 export async function signIn(key) {
-  session.set(await call("POST", "session", { json: { key } }));
+  const known = await call("POST", "session", { json: { key } });
+  const { before } = session.get();
+  if (before && before !== known.name) location.reload(); // the page holds chips and notes of someone else
+  else session.set(known);
   bundle.set(await get("bundle"));
 }
 

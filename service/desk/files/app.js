@@ -1,6 +1,6 @@
 // The page: its head, its navigation, and which part is shown.
 import { html, render, useEffect, useState, useStore, place, addressOf, go, useKeys } from "./lib.js";
-import { get, session, loadSession, signOut } from "./api.js";
+import { get, session, loadSession, signOut, waiting } from "./api.js";
 import { Dialog, DomainNotice, Fault, Loading, Toasts } from "./ui.js";
 import { SignIn } from "./signin.js";
 import { MatchPage } from "./match.js";
@@ -8,6 +8,7 @@ import { GalleryPage } from "./gallery.js";
 import { HistoryPage } from "./history.js";
 import { WaitingPage } from "./waiting.js";
 import { AboutPage } from "./about.js";
+import { keepScroll } from "./scrolling.js";
 import { T } from "./texts.js";
 
 const PAGES = {
@@ -97,15 +98,21 @@ function Desk() {
     if (!Page) go("match", null, null, { replace: true });
     document.title = Page ? T.title(T.pages[page]) : T.brand;
   }, [page]);
-  let content = html`<${Loading} />`;
+  const signedIn = Boolean(who?.name);
+  let content = null;
   if (error && !who) content = html`<${Fault} error=${error} retry=${load} />`;
-  else if (who && !who.name) content = html`<${SignIn} ended=${who.ended} />`;
-  else if (who && Page) content = html`<${Page} id=${id} query=${query} who=${who} />`;
+  else if (!who) content = html`<${Loading} />`;
+  else if (!signedIn && !who.ended) content = html`<${SignIn} />`;
+  // What was being written stays, out of sight, when the session ends.
+  const kept = Page && (signedIn || who?.ended) && html`<div class="page" key="page" hidden=${!signedIn}>
+    <${Page} id=${id} query=${query} who=${who} /></div>`;
   return html`
     <${Head} page=${page} who=${who} onHelp=${() => setHelp(true)} />
     <${DomainNotice} />
-    <main id="main" tabindex="-1" class="page-${page}">${content}</main>
+    ${useStore(waiting) > 0 && html`<p class="domain" role="status">${T.errors.again}</p>`}
+    <main id="main" tabindex="-1" class="page-${page}">${content}${kept}</main>
     <${Toasts} />
+    ${!signedIn && who?.ended && html`<${Dialog} title=${T.signIn.title}><${SignIn} ended /><//>`}
     ${help && html`<${Help} onClose=${() => setHelp(false)} />`}`;
 }
 
@@ -118,4 +125,5 @@ function keepPage(event) {
 addEventListener("dragover", keepPage);
 addEventListener("drop", keepPage);
 
+keepScroll();
 render(html`<${Desk} />`, document.getElementById("desk"));

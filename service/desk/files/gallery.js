@@ -9,6 +9,8 @@ import { Import } from "./importing.js";
 import { vesselLine, vesselName } from "./format.js";
 import { T } from "./texts.js";
 
+const PAGE = 100;
+
 export function GalleryPage({ id, query, who }) {
   const filters = { search: query.get("search") || "", type: query.get("type") || "" };
   const { search: text, type } = filters;
@@ -16,11 +18,11 @@ export function GalleryPage({ id, query, who }) {
   const [turn, setTurn] = useState(0);
   const [dialog, setDialog] = useState(null);
   const [unsaved, setUnsaved] = useState(null);
-  const { value, error, loading, reload } = useVesselSearch(text, { type });
+  const shown = Number(query.get("shown")) || PAGE;
+  const { vessels, more, error, loading, reload } = useVesselSearch(text, { type, shown });
   const types = useLoaded((signal) => get("gallery/types", null, signal), [turn]).value?.types || [];
   useEffect(() => { if (turn) reload(); }, [turn]);
   const changed = () => setTurn((one) => one + 1);
-  const vessels = value?.vessels || [];
   const allowed = mayChange(who);
   return html`
     <aside class="side" aria-label=${T.gallery.vessels}>
@@ -37,15 +39,16 @@ export function GalleryPage({ id, query, who }) {
       </div>
       <${Fault} error=${error} retry=${reload} />
       <ul class="list" data-searched=${loading ? "" : text}>
-        ${vessels.map((vessel) => html`<li key=${vessel.id}><button type="button" class="row"
-            aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id, filters)}>
+        ${vessels?.map((vessel) => html`<li key=${vessel.id}><button type="button" class="row"
+            aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id, { ...filters, shown: query.get("shown") })}>
           <span class="who"><strong>${vesselName(vessel)}</strong><small>${vesselLine(vessel)}</small></span>
         </button></li>`)}
       </ul>
-      ${value && !vessels.length && html`<p class="quiet">${text || type ? T.gallery.nothingFound : T.gallery.empty}</p>`}
-      ${value?.next_cursor && html`<p class="quiet">${T.gallery.more}</p>`}
+      ${vessels && !vessels.length && html`<p class="quiet">${text || type ? T.gallery.nothingFound : T.gallery.empty}</p>`}
+      ${more && html`<p class="quiet">${T.gallery.more}</p>
+        <button type="button" disabled=${loading} onClick=${() => filter({ shown: shown + PAGE })}>${T.gallery.showMore}</button>`}
       <div class="side-buttons saving"><${Exports} path="gallery" query=${{ search: text.trim(), type }} name="vessels"
-        onProblem=${setUnsaved} disabled=${!vessels.length} /></div>
+        onProblem=${setUnsaved} disabled=${!vessels?.length} /></div>
       <${Fault} error=${unsaved} />
     </aside>
     <section class="content">

@@ -1,8 +1,8 @@
 // The History page: all stored matches, filtered by verdict, standing, time, place, vessel, file.
-import { html, useEffect, useState, useLoaded, useSettled, addressOf, go } from "./lib.js";
+import { html, useState, useLoaded, addressOf, go } from "./lib.js";
 import { get } from "./api.js";
 import { Exports } from "./exports.js";
-import { Fault, Loading, Outcome, Standing, Thumb, VesselLink, VesselPicker, Verdict } from "./ui.js";
+import { Fault, Loading, Outcome, Standing, Thumb, VesselLink, VesselPicker, Verdict, useListing } from "./ui.js";
 import { AreaMap } from "./map.js";
 import { moment, vesselName } from "./format.js";
 import { T } from "./texts.js";
@@ -10,25 +10,13 @@ import { T } from "./texts.js";
 const FILTERS = ["verdict", "standing", "modality", "vessel_id", "case", "file_name", "note", "since", "until", "area"];
 const PAGE = 50;
 
-function useMatches(filters) {
-  const settled = useSettled(JSON.stringify(filters), 150);
-  const first = useLoaded((signal) => get("matches", { ...JSON.parse(settled), limit: PAGE }, signal), [settled]);
-  const [more, setMore] = useState([]);
-  const [problem, setProblem] = useState(null);
-  useEffect(() => setMore([]), [first.value]);
-  const pages = first.value ? [first.value, ...more] : [];
-  const cursor = pages.at(-1)?.next_cursor;
-  const loadMore = () => get("matches", { ...JSON.parse(settled), limit: PAGE, cursor })
-    .then((page) => setMore((old) => [...old, page]), setProblem);
-  return { ...first, error: first.error || problem, matches: pages.flatMap((one) => one.matches), cursor, loadMore };
-}
-
 export function HistoryPage({ query }) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) || ""]));
   const set = (changes) => go("history", null, { ...filters, ...changes }, { replace: true });
+  const shown = Number(query.get("shown")) || PAGE;
   const [dialog, setDialog] = useState(filters.area ? "area" : null);
   const [unsaved, setUnsaved] = useState(null);
-  const { matches, error, loading, cursor, loadMore, value, reload } = useMatches(filters);
+  const { records: matches, more, error, loading, reload } = useListing("matches", filters, shown, 150);
   const vessel = useLoaded((signal) => (filters.vessel_id
     ? get(`gallery/${filters.vessel_id}`, null, signal).catch(() => null) : Promise.resolve(null)), [filters.vessel_id]);
   const select = (name, options) => html`<label>${T.history.filters[name]}
@@ -62,10 +50,10 @@ export function HistoryPage({ query }) {
     ${dialog === "area" && html`<div class="area-panel"><${AreaMap} area=${area} onArea=${(sides) => set({ area: sides.join(",") })} />
       <button type="button" disabled=${!area} onClick=${() => set({ area: "" })}>${T.history.clearArea}</button></div>`}
     <${Fault} error=${error} retry=${reload} />
-    ${!value && loading && html`<${Loading} />`}
-    ${value && (matches.length ? html`<${MatchTable} matches=${matches} />`
+    ${!matches && loading && html`<${Loading} />`}
+    ${matches && (matches.length ? html`<${MatchTable} matches=${matches} />`
       : html`<p class="empty">${set_filters ? T.history.nothing : T.history.empty}</p>`)}
-    ${cursor && html`<p><button type="button" onClick=${loadMore}>${T.history.more}</button></p>`}
+    ${more && html`<p><button type="button" onClick=${() => set({ shown: shown + PAGE })}>${T.history.more}</button></p>`}
     ${dialog === "vessel" && html`<${VesselPicker} title=${T.history.pick} onClose=${() => setDialog(null)}
       onPick=${(one) => { setDialog(null); set({ vessel_id: one.id }); }} />`}
   </section>`;

@@ -1,6 +1,6 @@
 // Import a folder of chips or a CSV, with progress and a report of what was refused and why.
 import { html, untilDone, useRef, useState } from "./lib.js";
-import { feed, formOf } from "./api.js";
+import { BROKEN_OFF, feed, formOf } from "./api.js";
 import { saveAs } from "./exports.js";
 import { Dialog, DropZone, Fault } from "./ui.js";
 import { readFleet, vesselId } from "./fleet.js";
@@ -10,6 +10,7 @@ const CHIPS_PER_REQUEST = 500;
 const BYTES_PER_REQUEST = 24e6;
 const MANIFEST_LENGTH = 5e5;
 const SPOILT_BY_ONE = [400, 413, 422];
+const MOST_TRIES = 4; // of a batch whose answer breaks off, e.g. while the service restarts
 
 /** The chips of a fleet as `{name, file, vessel, line}`: the name in the form, and the line of the manifest. */
 async function chipsOf(fleet) {
@@ -44,7 +45,7 @@ function batchesOf(chips) {
 }
 
 /** Send chips; call `tell` with each chip and what became of it, also with those without an answer. */
-async function sendBatch(chips, tell, signal) {
+async function sendBatch(chips, tell, signal, tries = MOST_TRIES) {
   const left = new Map(chips.map((one) => [one.name, one]));
   let reason = T.errors.unreachable;
   const form = formOf({ manifest: chips.map((one) => one.line).join("\n") }, chips.map((one) => ["chips", one.file]));
@@ -55,16 +56,17 @@ async function sendBatch(chips, tell, signal) {
       left.delete(line.chip);
     }, signal);
   } catch (problem) {
-    if (problem.name === "AbortError") return;
+    if (problem.name === "AbortError") return null;
     if (SPOILT_BY_ONE.includes(problem.status) && chips.length > 1) {
       const middle = chips.length >> 1;
       await sendBatch(chips.slice(0, middle), tell, signal);
-      await sendBatch(chips.slice(middle), tell, signal);
-      return;
+      return sendBatch(chips.slice(middle), tell, signal);
     }
+    if (problem.kind === BROKEN_OFF && tries > 1) return sendBatch([...left.values()], tell, signal, tries - 1);
     reason = problem.message;
   }
   for (const one of left.values()) tell(one, { problem: { detail: reason } });
+  return null;
 }
 
 /** What was said of files as CSV; a cell that a spreadsheet would take for a formula begins with a quote. */

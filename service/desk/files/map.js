@@ -1,10 +1,12 @@
 // Maps: known positions, the circle that a ship could have reached, and an area to draw.
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { fetchBlob } from "./api.js";
+import { landLayer, projected } from "./land.js";
 import { Field } from "./ui.js";
 import { moment, nmToMetres } from "./format.js";
 import { T } from "./texts.js";
 
+const beside = (name) => new URL(`./vendor/${name}`, import.meta.url);
 let loading = null;
 const WORLD = [[-60, -180], [75, 180]];
 
@@ -12,45 +14,18 @@ const WORLD = [[-60, -180], [75, 180]];
 function loadMaps() {
   loading ||= (async () => {
     const [coast] = await Promise.all([
-      fetchBlob("desk/vendor/land-50m.json").then((blob) => blob.text()).then(JSON.parse),
+      fetchBlob(beside("land-50m.json")).then((blob) => blob.text()).then(JSON.parse),
       import("./vendor/leaflet.js"),
       import("./vendor/topojson.js"),
-      addStyle("desk/vendor/leaflet.css"),
+      addStyle(beside("leaflet.css")),
     ]);
-    const land = acrossDateLine(globalThis.topojson.feature(coast, coast.objects.land));
+    const land = projected(globalThis.topojson.feature(coast, coast.objects.land));
     const L = globalThis.L || globalThis.leaflet;
     ignoreLateFrames(L);
     return { L, land };
   })();
   loading.catch(() => { loading = null; });
   return loading;
-}
-
-/** Cut polygons that cross the antimeridian in two: else a line would be drawn around the world. */
-function acrossDateLine(land) {
-  const continued = (ring) => {
-    let by = 0;
-    return ring.map(([lon, lat], at) => {
-      if (at && Math.abs(lon - ring[at - 1][0]) > 180) by += lon < ring[at - 1][0] ? 360 : -360;
-      return [lon + by, lat];
-    });
-  };
-  const cut = (ring, side) => ring.flatMap(([lon, lat], at) => {
-    const [before, latBefore] = ring.at(at - 1);
-    const [was, is] = [before * side <= 180, lon * side <= 180];
-    const edge = was !== is && [180 * side, latBefore + ((lat - latBefore) * (180 * side - before)) / (lon - before)];
-    return [edge, is && [lon, lat]].filter(Boolean);
-  });
-  const parts = (polygon) => {
-    const outer = continued(polygon[0]);
-    const around = outer[0][0] !== outer.at(-1)[0]; // Antarctica; its line is south of what maps show
-    if (around || outer.every(([lon], at) => lon === polygon[0][at][0])) return [polygon];
-    return [-360, 0, 360].map((by) => [cut(cut(outer.map(([lon, lat]) => [lon + by, lat]), 1), -1), ...polygon.slice(1)])
-      .filter(([ring]) => ring.length);
-  };
-  const polygons = land.features.flatMap(({ geometry }) => (
-    geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates));
-  return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons.flatMap(parts) } };
 }
 
 /** Leaflet 1.9 does not cancel every frame that a canvas asked for: one may come after its end. */
@@ -81,27 +56,20 @@ export function alongTheWay(places) {
 /** The corners of an area; the eastern side lies beyond 180° if the area crosses the antimeridian. */
 export const cornersOf = ([west, south, east, north]) => [[south, west], [north, east < west ? east + 360 : east]];
 
-/** Draw the coastline, moved by some degrees to the east. */
-function drawLand(L, map, land, by) {
-  L.geoJSON(land, {
-    pane: "land", interactive: false, renderer: L.canvas({ pane: "land" }),
-    coordsToLatLng: ([lon, lat]) => L.latLng(lat, lon + by),
-    style: { className: "land", weight: 0.7, color: "#6f7d74", fillColor: "#8fa094", fillOpacity: 0.45 },
-  }).addTo(map);
+/** The area of a drawn rectangle, perhaps on a copy of the world; west is above east across the antimeridian. */
+export function areaOf([west, south, east, north]) {
+  const round = (lon) => lon - 360 * Math.floor((lon + 180) / 360);
+  const sides = east - west >= 360 ? [-180, 180] : [round(west), round(east)];
+  return [sides[0], Math.max(-90, south), sides[1], Math.min(90, north)].map((one) => Number(one.toFixed(3)));
 }
 
-function makeMap(L, land, node, lons = []) {
-  const beyond = lons.find((lon) => Math.abs(lon) > 180);
+function makeMap(L, node, lons = []) {
   // without animation: a map that is removed while one runs throws errors
   const map = L.map(node, {
-    zoomAnimation: false,
-    attributionControl: false, minZoom: 1, maxZoom: 12, worldCopyJump: beyond === undefined,
-    preferCanvas: true, zoomSnap: 0.5,
+    zoomAnimation: false, fadeAnimation: false, attributionControl: false, minZoom: 1, maxZoom: 12,
+    worldCopyJump: lons.every((lon) => Math.abs(lon) <= 180), preferCanvas: true, zoomSnap: 0.5,
   });
   L.control.scale({ imperial: false }).addTo(map);
-  map.createPane("land").style.zIndex = 200;
-  drawLand(L, map, land, 0);
-  if (beyond !== undefined) drawLand(L, map, land, Math.sign(beyond) * 360);
   map.fitBounds(WORLD);
   return map;
 }
@@ -120,7 +88,7 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
     loadMaps().then(({ L, land }) => {
       if (gone || !node.current) return; // the page went on while the maps were loading
       const placed = alongTheWay(places);
-      map = makeMap(L, land, node.current, placed.map((one) => one.lon));
+      map = makeMap(L, node.current, placed.map((one) => one.lon));
       const all = []; // what the map is fitted to: a wide circle would put all places on one spot
       if (track && placed.length > 1) {
         L.polyline(placed.map((one) => [one.lat, one.lon]), { color: "#17507d", weight: 1.5, dashArray: "4 4" }).addTo(map);
@@ -140,6 +108,7 @@ export function PlacesMap({ places, circles = [], track = false, label }) {
         all.push(L.latLng(one.lat, one.lon).toBounds(20000));
       }
       if (all.length) map.fitBounds(all.reduce((sum, one) => sum.extend(one), L.latLngBounds(all[0])), { padding: [24, 24], maxZoom: 9 });
+      landLayer(L, land).addTo(map);
     }, (failed) => !gone && setError(failed));
     return () => { gone = true; map?.remove(); };
   }, [drawn]);
@@ -166,7 +135,8 @@ export function AreaMap({ area, onArea }) {
     let gone = false;
     loadMaps().then(({ L, land }) => {
       if (gone || !node.current) return; // the page went on while the maps were loading
-      const map = makeMap(L, land, node.current, area ? cornersOf(area).map(([, lon]) => lon) : []);
+      const map = makeMap(L, node.current, area ? cornersOf(area).map(([, lon]) => lon) : []);
+      landLayer(L, land).addTo(map);
       map.dragging.disable();
       let start = null;
       let box = null;
@@ -181,9 +151,7 @@ export function AreaMap({ area, onArea }) {
         const bounds = L.latLngBounds(start, event.latlng);
         start = null;
         const sides = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
-        if (sides[2] - sides[0] < 0.01 || sides[3] - sides[1] < 0.01) return;
-        const [west, east] = [Math.max(-180, sides[0]), Math.min(180, sides[2])];
-        choose.current([west, Math.max(-90, sides[1]), east, Math.min(90, sides[3])].map((one) => Number(one.toFixed(3))));
+        if (sides[2] - sides[0] >= 0.01 && sides[3] - sides[1] >= 0.01) choose.current(areaOf(sides));
       });
       state.current = { map, show };
       if (area) show(cornersOf(area));

@@ -5,6 +5,7 @@ import {
 import { call, formOf, get, inParallel } from "./api.js";
 import { DropZone, Fault, Field, Outcome, Standing, Thumb, Verdict, droppedFiles } from "./ui.js";
 import { MatchDetail } from "./detail.js";
+import { utcTime } from "./register.js";
 import { T } from "./texts.js";
 
 const WIDTH = 3;
@@ -31,7 +32,7 @@ const summaryOf = (answer) => ({
 
 function formFields(values) {
   const sent = { ...values, top_k: TOP_K };
-  if (sent.captured_at) sent.captured_at = `${sent.captured_at}:00Z`.replace(/(:\d\d):00:00Z$/, "$1:00Z");
+  if (sent.captured_at) sent.captured_at = utcTime(sent.captured_at);
   return sent;
 }
 

@@ -46,8 +46,7 @@ export const knownField = (problem) => ATTRIBUTES.concat("source").some((name) =
 export function Register({ onDone, onClose }) {
   const [values, setValues] = useState({});
   const [files, setFiles] = useState([]);
-  const [modality, setModality] = useState("");
-  const [gsd, setGsd] = useState("");
+  const [facts, setFacts] = useState({});
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {
@@ -55,7 +54,7 @@ export function Register({ onDone, onClose }) {
     setBusy(true);
     setProblem(null);
     const vessel = vesselOf(values);
-    const about = chipMetadata(files, { modality, gsd_m: gsd });
+    const about = chipMetadata(files, facts);
     try {
       const form = formOf({ vessel: JSON.stringify(vessel), chip_metadata: JSON.stringify(about) },
         files.map((file) => ["chips", file]));
@@ -70,8 +69,13 @@ export function Register({ onDone, onClose }) {
   return html`<${Dialog} title=${T.vessel.registerTitle} onClose=${onClose} wide>
     <form onSubmit=${submit}>
       <${AttributeFields} values=${values} set=${setValues} problem=${problem} />
-      <${ChipChoice} files=${files} setFiles=${setFiles} modality=${modality}
-        setModality=${setModality} gsd=${gsd} setGsd=${setGsd} problem=${problem} />
+      <fieldset><legend>${T.vessel.chips}</legend>
+        <${DropZone} label=${T.vessel.chooseChips} hint=${T.vessel.chipsHint}
+          onFiles=${(more) => setFiles([...files, ...more])} />
+        ${files.length > 0 && html`<p>${T.vessel.chosen(files.length)}: ${files.map((one) => one.name).join(", ")}
+          <button type="button" onClick=${() => setFiles([])}>${T.vessel.clear}</button></p>`}
+        <${ChipFacts} facts=${facts} set=${setFacts} problem=${problem} />
+      </fieldset>
       ${problem && !knownField(problem) && html`<${Fault} error=${problem} />`}
       <p class="form-end"><button class="primary" disabled=${busy || !files.length}>${T.vessel.register}</button>
         ${!files.length && html`<span class="quiet">${T.vessel.needsChip}</span>`}</p>
@@ -85,31 +89,41 @@ const modalityNamed = (name) => {
   return sensor && (sensor === "SAR" ? "sar" : "optical");
 };
 
+const CHIP_NUMBERS = ["gsd_m", "lat", "lon"];
+
+/** A fact as the API takes it: a time in UTC, and a number that is none for the API to refuse. */
+function factOf(name, text) {
+  if (name === "captured_at") return utcTime(text);
+  return CHIP_NUMBERS.includes(name) && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** The time of a field `datetime-local`, which is taken as UTC. */
+export const utcTime = (text) => `${text}:00Z`.replace(/(:\d\d):00:00Z$/, "$1:00Z");
+
 /** The `chip_metadata` of files: the same facts for each, but for the sensor type if none is chosen. */
 export function chipMetadata(files, facts) {
-  const said = Object.fromEntries(Object.entries(facts)
-    .filter(([, value]) => value !== "" && value !== null)
-    .map(([name, value]) => [name, name === "gsd_m" && Number.isFinite(Number(value)) ? Number(value) : value]));
+  const said = Object.fromEntries(Object.entries(facts).filter(([, text]) => text.trim())
+    .map(([name, text]) => [name, factOf(name, text.trim())]));
   return files.map((file) => ({ modality: modalityNamed(file.name), ...said }));
 }
 
-export function ChipChoice({ files, setFiles, modality, setModality, gsd, setGsd, problem }) {
-  return html`<fieldset><legend>${T.vessel.chips}</legend>
-    <${DropZone} label=${T.vessel.chooseChips} hint=${T.vessel.chipsHint}
-      onFiles=${(more) => setFiles([...files, ...more])} />
-    ${files.length > 0 && html`<p>${T.vessel.chosen(files.length)}: ${files.map((one) => one.name).join(", ")}
-      <button type="button" onClick=${() => setFiles([])}>${T.vessel.clear}</button></p>`}
-    <div class="fields">
-      <${Field} label=${T.match.facts.modality} name="modality"
-        error=${problem?.kind === "chip-modality" && (modality ? problem.message : T.match.whichSensor)}>
-        ${(shared) => html`<select ...${shared} value=${modality}
-          onChange=${(event) => setModality(event.target.value)}>
-          <option value="">${T.match.asFileSays}</option>
-          ${Object.entries(T.modalities).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
-        </select>`}<//>
-      <${Field} label=${T.match.facts.gsd_m} name="gsd_m" inputmode="decimal" value=${gsd}
-        error=${fieldsOf(problem).gsd_m} onInput=${(event) => setGsd(event.target.value)} />
-    </div></fieldset>`;
+/** Fields of facts that the files of chips may not hold; `prefix` keeps the ids of two forms apart. */
+export function ChipFacts({ facts, set, problem, prefix = "" }) {
+  const errors = fieldsOf(problem);
+  if (problem?.kind === "chip-modality") errors.modality = facts.modality ? problem.message : T.match.whichSensor;
+  if (problem?.kind === "no-ship") errors.framing = T.match.noShip;
+  const onChange = (name) => (event) => set({ ...facts, [name]: event.target.value });
+  const field = (name, more) => html`<${Field} label=${T.match.facts[name]} name=${prefix + name} error=${errors[name]}
+    value=${facts[name] || ""} onInput=${onChange(name)} ...${more} />`;
+  const choice = (name, options) => field(name, { children: (shared) => html`
+    <select ...${shared} value=${facts[name] || ""} onChange=${onChange(name)}>
+      ${Object.entries(options).map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}
+    </select>` });
+  return html`<div class="fields">
+    ${choice("modality", { "": T.match.asFileSays, ...T.modalities })}${field("gsd_m", { inputmode: "decimal" })}
+    ${choice("framing", T.match.framings)}${field("captured_at", { type: "datetime-local" })}
+    ${field("lat", { inputmode: "decimal" })}${field("lon", { inputmode: "decimal" })}
+  </div>`;
 }
 
 export function EditVessel({ vessel, onDone, onClose }) {

@@ -4,6 +4,7 @@ import { signIn } from "./api.js";
 import { Field } from "./ui.js";
 import { T } from "./texts.js";
 
+/** `ended`: a session has ended, and what stood on the page is kept behind this form. */
 export function SignIn({ ended }) {
   const [key, setKey] = useState("");
   const [error, setError] = useState(ended ? T.signIn.ended : null);
@@ -18,8 +19,8 @@ export function SignIn({ ended }) {
       setBusy(false);
     }
   };
-  return html`<form class="sign-in panel" onSubmit=${submit}>
-    <h1>${T.signIn.title}</h1>
+  return html`<form class=${ended ? "" : "sign-in panel"} onSubmit=${submit}>
+    ${!ended && html`<h1>${T.signIn.title}</h1>`}
     <p>${T.signIn.text}</p>
     <${Field} label=${T.signIn.key} name="key" type="password" autocomplete="current-password"
       required autofocus value=${key} error=${error}

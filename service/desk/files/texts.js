@@ -23,6 +23,8 @@ export const T = {
   errors: {
     status: (status) => `The service answered with status ${status}.`,
     unreachable: "The service does not answer. Check that it runs and that the network works, then try again.",
+    brokenOff: "The answer of the service broke off. Try again.",
+    again: "The service does not answer or is busy. Trying again…",
   },
   domain: {
     mark: "Simulated models.",
@@ -241,7 +243,8 @@ export const T = {
     import: "Import…",
     nothingFound: "No vessel begins like this.",
     empty: "No vessel was added yet. Add one, or import a folder of chips.",
-    more: "More vessels fit; type more of the name.",
+    more: "More vessels fit than are listed. Type more of the name.",
+    showMore: "List more",
   },
   vessel: {
     unnamed: (id) => `Vessel ${id}`,

@@ -1,10 +1,12 @@
 // Small parts that several pages share.
 import {
-  html, useEffect, useRef, useState, useStore, createStore, useLoaded, useSettled, addressOf,
+  html, useEffect, useMemo, useRef, useState, useStore, createStore, useLoaded, useSettled, addressOf,
 } from "./lib.js";
-import { get, bundle } from "./api.js";
+import { get, bundle, session } from "./api.js";
 import { percent, vesselName, vesselLine, previewUrl } from "./format.js";
 import { T } from "./texts.js";
+
+const LONGEST_PAGE = 500;
 
 /** The verdict of a match; `compared` is false if there was no vessel to compare with. */
 export const Verdict = ({ verdict, compared = true }) => (compared
@@ -19,8 +21,10 @@ export const Bar = ({ share, none }) => html`
     <span style=${`width:${Math.max(0.5, (share || 0) * 100)}%`}></span>
   </span>`;
 
-/** A sentence that says what was wrong and what would be right. */
+/** A sentence that says what was wrong and what would be right; tried again after the next sign-in. */
 export function Fault({ error, retry }) {
+  const name = useStore(session)?.name;
+  useEffect(() => { if (error?.status === 401 && name) retry?.(); }, [name]);
   if (!error) return null;
   return html`<div class="fault" role="alert">
     <span>${error.message}</span>
@@ -56,7 +60,7 @@ export function Field({ label, name, hint, error, children, wide, ...input }) {
   </div>`;
 }
 
-/** A modal dialog; Escape and the cross close it. */
+/** A modal dialog; Escape and the cross close it, if `onClose` is given. */
 export function Dialog({ title, onClose, children, wide }) {
   const node = useRef();
   useEffect(() => {
@@ -65,9 +69,9 @@ export function Dialog({ title, onClose, children, wide }) {
     return () => before?.focus?.();
   }, []);
   return html`<dialog ref=${node} class=${wide ? "wide" : ""} aria-label=${title}
-      onCancel=${(event) => { event.preventDefault(); onClose(); }}>
+      onCancel=${(event) => { event.preventDefault(); onClose?.(); }}>
     <header><h2>${title}</h2>
-      <button type="button" class="plain" onClick=${onClose} aria-label=${T.close}>✕</button>
+      ${onClose && html`<button type="button" class="plain" onClick=${onClose} aria-label=${T.close}>✕</button>`}
     </header>
     <div class="dialog-body">${children}</div>
   </dialog>`;
@@ -118,20 +122,44 @@ export function Toasts() {
   </div>`;
 }
 
-/** Search vessels by the beginning of a word of the name, or of a number. */
-export function useVesselSearch(text, more = {}) {
-  const settled = useSettled(text.trim(), 60);
-  const inputs = [settled, JSON.stringify(more)];
-  return useLoaded(
-    (signal) => get("gallery", { search: settled || null, limit: 30, ...more }, signal), inputs);
+/**
+ * The first `shown` records of a list of the API, and more of it when `shown` grows. Returns
+ * `{records, more, error, loading, reload}`; `more` tells whether the list goes on.
+ */
+export function useListing(path, filters, shown, settleMs) {
+  const settled = useSettled(JSON.stringify(filters), settleMs);
+  const kept = useRef({});
+  const { value, reload, ...state } = useLoaded(async (signal) => {
+    let { records = [], cursor } = kept.current.settled === settled ? kept.current : {};
+    while (records.length < shown && cursor !== null) {
+      const limit = Math.min(LONGEST_PAGE, shown - records.length);
+      const page = await get(path, { ...JSON.parse(settled), limit, cursor }, signal);
+      records = [...records, ...(page.vessels || page.matches)];
+      cursor = page.next_cursor;
+    }
+    kept.current = { settled, records, cursor };
+    return kept.current;
+  }, [settled, shown]);
+  const again = () => { kept.current = {}; reload(); };
+  return { ...state, records: value?.records, more: Boolean(value?.cursor), reload: again };
+}
+
+const byName = new Intl.Collator("en", { numeric: true });
+
+/** Search vessels by the beginning of a word of the name, or of a number; those listed are sorted by name. */
+export function useVesselSearch(text, { type = "", shown = 30 } = {}) {
+  const found = useListing("gallery", { search: text.trim(), type }, shown, 60);
+  const vessels = useMemo(() => found.records
+    && [...found.records].sort((a, b) => byName.compare(vesselName(a), vesselName(b))), [found.records]);
+  return { ...found, vessels };
 }
 
 /** A dialog that finds one vessel as the analyst types. */
 export function VesselPicker({ title, onPick, onClose, without = [] }) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
-  const { value, error } = useVesselSearch(text);
-  const found = (value?.vessels || []).filter((one) => !without.includes(one.id));
+  const { vessels, more, error } = useVesselSearch(text);
+  const found = (vessels || []).filter((one) => !without.includes(one.id));
   const onKey = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
@@ -154,8 +182,9 @@ export function VesselPicker({ title, onPick, onClose, without = [] }) {
           onClick=${() => onPick(vessel)}>
           <strong>${vesselName(vessel)}</strong><small>${vesselLine(vessel)}</small>
         </button></li>`)}
-      ${value && !found.length && html`<li class="quiet">${T.gallery.nothingFound}</li>`}
+      ${vessels && !found.length && html`<li class="quiet">${T.gallery.nothingFound}</li>`}
     </ul>
+    ${more && html`<p class="quiet">${T.gallery.more}</p>`}
   <//>`;
 }
 

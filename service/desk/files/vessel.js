@@ -1,12 +1,12 @@
 // One vessel: attributes with their source, chips, track, history of its identity, look-alikes.
-import { html, useRef, useState, useLoaded, addressOf, go } from "./lib.js";
+import { html, useRef, useState, useLoaded, addressOf, go, untilDone } from "./lib.js";
 import { call, fetchBlob, formOf, get, mayChange } from "./api.js";
 import { Exports } from "./exports.js";
 import {
   Dialog, DropZone, Fault, Loading, Standing, Thumb, VesselPicker, tell,
 } from "./ui.js";
 import { PlacesMap, knownPlaces } from "./map.js";
-import { ATTRIBUTES, EditVessel, chipMetadata } from "./register.js";
+import { ATTRIBUTES, ChipFacts, EditVessel, chipMetadata } from "./register.js";
 import { metres, moment, percent, position, vesselLine, vesselName } from "./format.js";
 import { T } from "./texts.js";
 
@@ -27,17 +27,19 @@ function Attributes({ vessel }) {
 
 function Chips({ vessel, allowed, onReload }) {
   const [chosen, setChosen] = useState([]);
+  const [facts, setFacts] = useState({});
   const [problem, setProblem] = useState(null);
+  const [refused, setRefused] = useState(null); // why chips were not added
   const toggle = (id) => setChosen((old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old, id]));
   const add = async (files) => {
-    setProblem(null);
-    const about = chipMetadata(files, {});
+    setRefused(null);
+    const about = chipMetadata(files, facts);
     try {
       const form = formOf({ chip_metadata: JSON.stringify(about) }, files.map((file) => ["chips", file]));
       const done = await call("POST", `gallery/${vessel.id}/chips`, { form });
       tell(done.warnings.length ? done.warnings.join(" ") : T.vessel.chipsAdded(files.length));
       onReload();
-    } catch (failed) { setProblem(failed); }
+    } catch (failed) { setRefused(Object.assign(failed, { files })); }
   };
   const remove = async () => {
     setProblem(null);
@@ -74,8 +76,12 @@ function Chips({ vessel, allowed, onReload }) {
         onClick=${split}>${T.vessel.split(chosen.length)}</button>
       <button type="button" disabled=${!chosen.length} onClick=${remove}>${T.vessel.remove(chosen.length)}</button>
     </div>
-    <${DropZone} label=${T.vessel.addChips} hint=${T.vessel.addHint} onFiles=${add} />`}
-    <${Fault} error=${problem} /></section>`;
+    <${Fault} error=${problem} />
+    <details class="facts-form" open=${refused ? true : undefined}>
+      <summary>${T.match.factsTitle(Object.values(facts).filter(Boolean).length)}</summary>
+      <${ChipFacts} facts=${facts} set=${setFacts} problem=${refused} prefix="added-" /></details>
+    <${Fault} error=${refused} retry=${() => untilDone(add(refused.files))} />
+    <${DropZone} label=${T.vessel.addChips} hint=${T.vessel.addHint} onFiles=${(files) => untilDone(add(files))} />`}</section>`;
 }
 
 /** Add chips again with the facts that their sightings had. */
