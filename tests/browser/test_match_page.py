@@ -40,6 +40,44 @@ def test_dropped_chips_are_matched_one_by_one_and_a_bad_one_says_why(
     expect(refused).to_have_count(0)
 
 
+def test_a_chip_is_sent_again_while_the_service_is_away(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    sent: list[str] = []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.headers["idempotency-key"])
+        if len(sent) == 1:
+            route.abort()
+        elif len(sent) == 2:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body="{}")
+        else:
+            route.continue_()
+
+    page = desk.open("#/match")
+    page.route("**/match", lose)
+    page.locator(".side input[type=file]").set_input_files(str(query_chip("0011")))
+    expect(page.get_by_text("Trying again…")).to_be_visible()
+    expect(page.locator(".progress")).to_contain_text("1 chip answered")
+    expect(page.get_by_text("Trying again…")).to_have_count(0)
+    assert sent == [sent[0]] * 3
+    assert all("ERR_FAILED" in one or "503" in one for one in desk.errors)
+    desk.errors.clear()
+
+
+def test_no_answer_is_seen_before_the_mark_of_simulated_models(
+    desk: WatchedPage, harbour: Harbour
+) -> None:
+    held: list[Route] = []
+    desk.page.route("**/bundle", lambda route: held.append(route))
+    page = desk.open(f"#/match/{harbour.matches['0001']}")
+    expect(page.locator(".answer")).to_be_attached()
+    expect(page.locator(".answer")).to_be_hidden()
+    held[0].continue_()
+    expect(page.locator(".domain")).to_contain_text("Simulated models.")
+    expect(page.locator(".answer")).to_be_visible()
+
+
 def drop_files(page: Page, place: str, *chips: FilePayload) -> bool:
     """Drop files on an element; return whether the browser was kept from opening them itself."""
     files = [(chip["name"], base64.b64encode(chip["buffer"]).decode()) for chip in chips]

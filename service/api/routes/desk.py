@@ -5,20 +5,19 @@ no inline script or style. The page names its files by the digest of all of them
 keeps them and asks for none of them again until one changes.
 """
 
-import gzip
 import hashlib
 import re
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from service.api.fixed_content import REVALIDATED, FixedContent
+
 PAGE = "index.html"
 PREFIX = "/desk/"
-REVALIDATED = "no-cache"
 KEPT = "public, max-age=31536000, immutable"
 VERSION = re.compile(r"^[0-9a-f]{16}/")
 POLICY = (
@@ -35,49 +34,18 @@ MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class DeskFile:
-    """One file of the page."""
-
-    content: bytes
-    media_type: str
-
-    @cached_property
-    def etag(self) -> str:
-        """The digest of the bytes, as an entity tag."""
-        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
-
-    @cached_property
-    def compressed(self) -> bytes:
-        """The bytes, compressed with gzip."""
-        return gzip.compress(self.content, 6, mtime=0)
-
-    def response(
-        self, request: Request, caching: str = REVALIDATED, policy: str | None = None
-    ) -> Response:
-        """Answer a GET request: 304 if the browser has the file already."""
-        headers = {"ETag": self.etag, "Cache-Control": caching, "Vary": "Accept-Encoding"}
-        if policy is not None:
-            headers["Content-Security-Policy"] = policy
-        if self.etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        content = self.content
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            content = self.compressed
-            headers["Content-Encoding"] = "gzip"
-        return Response(content, media_type=self.media_type, headers=headers)
-
-
-def read_files(folder: Path) -> dict[str, DeskFile]:
+def read_files(folder: Path) -> dict[str, FixedContent]:
     """Read the page's files, by their path relative to the folder."""
     return {
-        path.relative_to(folder).as_posix(): DeskFile(path.read_bytes(), MEDIA_TYPES[path.suffix])
+        path.relative_to(folder).as_posix(): FixedContent(
+            path.read_bytes(), MEDIA_TYPES[path.suffix]
+        )
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in MEDIA_TYPES
     }
 
 
-def version_of(files: dict[str, DeskFile]) -> str:
+def version_of(files: dict[str, FixedContent]) -> str:
     """Return the digest of all files, as it stands in the addresses of the page."""
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
@@ -117,6 +85,6 @@ def desk_router(folder: Path) -> APIRouter:
     return router
 
 
-def _with_version(page: DeskFile, version: str) -> DeskFile:
+def _with_version(page: FixedContent, version: str) -> FixedContent:
     """Return the page with the version in the addresses of its files."""
     return replace(page, content=page.content.replace(b'"desk/', f'"desk/{version}/'.encode()))

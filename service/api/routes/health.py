@@ -1,8 +1,9 @@
 """`/livez`, `/readyz`, `/metrics`, `/bundle`: the routes for operators and probes."""
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from service.api.fixed_content import FixedContent
 from service.api.middleware.auth import SECURITY
 from service.api.schemas import BundleOut, StatusOut
 from service.maintenance.readiness import ReadinessCheck
@@ -16,6 +17,7 @@ def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: Bundl
     router = APIRouter(tags=["operate"])
     # Separate from the threads of the other routes: a busy service must not look dead.
     threads = CapacityLimiter(PROBE_THREADS)
+    described = FixedContent(bundle.model_dump_json(by_alias=True).encode(), "application/json")
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:
@@ -35,9 +37,9 @@ def health_router(readiness: ReadinessCheck, telemetry: Telemetry, bundle: Bundl
         body, content_type = await to_thread.run_sync(telemetry.exposition, limiter=threads)
         return Response(body, headers={"Content-Type": content_type})
 
-    @router.get("/bundle", dependencies=SECURITY)
-    def show_bundle() -> BundleOut:
+    @router.get("/bundle", dependencies=SECURITY, response_model=BundleOut)
+    async def show_bundle(request: Request) -> Response:
         """Show the models that answer, their training data and their measured accuracy."""
-        return bundle
+        return described.response(request)
 
     return router

@@ -22,7 +22,7 @@ export const waiting = createStore(0);
 /** The models that answer, as `GET /bundle` describes them; null until they are known. */
 export const bundle = createStore(null);
 
-const PATIENCE_MS = 20000;
+const PATIENCE_MS = { usual: 20000, files: 120000 };
 const [FIRST_WAIT_MS, LONGEST_WAIT_MS] = [300, 4000];
 export const BROKEN_OFF = "broken-off";
 const BUSY = [429, 502, 503, 504];
@@ -52,7 +52,7 @@ async function repeatAfter(response, usual) {
 
 /** Send a request, which must be safe to repeat: again while the service is away or busy. Throws Problem. */
 async function send(path, options) {
-  const until = performance.now() + PATIENCE_MS;
+  const until = performance.now() + (options.body instanceof FormData ? PATIENCE_MS.files : PATIENCE_MS.usual);
   for (let usual = FIRST_WAIT_MS; ; usual = Math.min(2 * usual, LONGEST_WAIT_MS)) {
     const response = await fetch(url(path), { credentials: "same-origin", ...options }).catch((error) => {
       if (error.name === "AbortError") throw error;
@@ -121,10 +121,11 @@ export function formOf(fields, files = []) {
 }
 
 export async function loadSession() {
-  const known = await get("session");
-  session.set(known);
-  if (known.name) bundle.set(await get("bundle"));
-  return known;
+  session.set(await get("session"));
+}
+
+export async function loadBundle() {
+  bundle.set(await get("bundle"));
 }
 
 export async function signIn(key) {
@@ -132,7 +133,6 @@ export async function signIn(key) {
   const { before } = session.get();
   if (before && before !== known.name) location.reload(); // the page holds chips and notes of someone else
   else session.set(known);
-  bundle.set(await get("bundle"));
 }
 
 export async function signOut() {

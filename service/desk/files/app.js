@@ -1,6 +1,6 @@
 // The page: its head, its navigation, and which part is shown.
 import { html, render, useEffect, useState, useStore, place, addressOf, go, useKeys } from "./lib.js";
-import { get, session, loadSession, signOut, waiting } from "./api.js";
+import { bundle, get, session, loadBundle, loadSession, signOut, waiting } from "./api.js";
 import { Dialog, DomainNotice, Fault, Loading, Toasts } from "./ui.js";
 import { SignIn } from "./signin.js";
 import { MatchPage } from "./match.js";
@@ -90,21 +90,22 @@ function Desk() {
   const who = useStore(session);
   const [error, setError] = useState(null);
   const [help, setHelp] = useState(false);
-  const load = () => loadSession().then(() => setError(null), setError);
-  useEffect(() => { load(); }, []);
+  const signedIn = Boolean(who?.name);
+  const marked = Boolean(useStore(bundle)); // before, nothing says that the models are simulated
+  const load = () => (who ? loadBundle() : loadSession()).then(() => setError(null), setError);
+  useEffect(() => { if (!who || (signedIn && !marked)) load(); }, [signedIn]);
   useKeys((key) => key === "?" && (setHelp(true), true));
   const Page = PAGES[page];
   useEffect(() => {
     if (!Page) go("match", null, null, { replace: true });
     document.title = Page ? T.title(T.pages[page]) : T.brand;
   }, [page]);
-  const signedIn = Boolean(who?.name);
   let content = null;
-  if (error && !who) content = html`<${Fault} error=${error} retry=${load} />`;
+  if (error && (!who || (signedIn && !marked))) content = html`<${Fault} error=${error} retry=${load} />`;
   else if (!who) content = html`<${Loading} />`;
   else if (!signedIn && !who.ended) content = html`<${SignIn} />`;
   // What was being written stays, out of sight, when the session ends.
-  const kept = Page && (signedIn || who?.ended) && html`<div class="page" key="page" hidden=${!signedIn}>
+  const kept = Page && (signedIn || who?.ended) && html`<div class="page ${marked ? "" : "unmarked"}" key="page" hidden=${!signedIn}>
     <${Page} id=${id} query=${query} who=${who} /></div>`;
   return html`
     <${Head} page=${page} who=${who} onHelp=${() => setHelp(true)} />

@@ -140,12 +140,15 @@ export function Import({ onClose }) {
   <//>`;
 }
 
+/** What was said of files, those with one reason in one row; the saved list has a row for each. */
 function Said({ said, title, name }) {
   if (!said.length) return null;
+  const byReason = Map.groupBy ? [...Map.groupBy(said, (one) => one.reason).values()] : said.map((one) => [one]);
   const save = () => saveAs(name, new Blob([saidAsCsv(said)], { type: "text/csv" }));
   return html`<div class="refusals"><table class="table"><caption>${title}</caption>
     <thead><tr><th>${T.importing.file}</th><th>${T.importing.vessel}</th><th>${T.importing.reason}</th></tr></thead>
-    <tbody>${said.slice(0, 200).map((one, index) => html`<tr key=${index}>
-      <td>${one.file}</td><td>${one.vessel}</td><td>${one.reason}</td></tr>`)}</tbody></table>
+    <tbody>${byReason.slice(0, 200).map(([one, ...others], index) => html`<tr key=${index}>
+      <td>${T.importing.alike(one.file, others.length)}</td><td>${T.importing.alike(one.vessel, others.length)}</td>
+      <td>${one.reason}</td></tr>`)}</tbody></table>
     <button type="button" onClick=${save}>${T.importing.saveReport}</button></div>`;
 }

@@ -322,6 +322,7 @@ export const T = {
     done: (vessels, chips, refused) => `${some(vessels, "vessel", "vessels")} with ${some(chips, "chip", "chips")} imported, ${refused} refused.`,
     refused: "Refused, and why", warned: "Imported, but look at these",
     file: "File", vessel: "Vessel", reason: "Reason",
+    alike: (name, others) => (others && name ? `${name} and ${others.toLocaleString("en")} more` : name),
     saveReport: "Save this list as CSV",
     noNumber: (line, name, text) => `Line ${line}: ${name} is “${text}”, not a number; leave the cell empty when it is unknown.`,
     twoDecimals: (line, name, text) => `Line ${line}: ${name} is “${text}”, but other numbers of this table have a decimal comma; write all of them in one way.`,
