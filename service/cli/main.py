@@ -75,6 +75,9 @@ def serve(
 
     Every setting is an environment variable, see `crossfix settings`; options take precedence.
     """
+    # NumPy reads it when it is loaded. Its products are small: threads that wait for each other
+    # after each take several times as much processor time as one, and the requests need it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from service.settings import load_settings
 
     settings = load_settings(host=host, port=port, bundle=bundle, data_dir=data_dir, device=device)

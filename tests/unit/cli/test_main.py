@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -39,6 +40,26 @@ def test_a_closed_output_is_no_error() -> None:
     command = [sys.executable, "-m", "service.cli.main", "settings"]
     closed = ["sh", "-c", '"$@" >&- 2>&-', "sh", *command]
     assert subprocess.run(closed, check=False).returncode == 0
+
+
+SERVED = """
+import os, sys, types
+from service.cli.main import main
+
+def run(settings):
+    import numpy
+    print(len(os.listdir("/proc/self/task")))
+
+sys.modules["service.server.run"] = types.SimpleNamespace(run=run)
+main(["serve"])
+"""
+
+
+def test_numpy_of_the_service_starts_no_threads() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", SERVED]
+    served = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert served.stdout == "1\n"
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
