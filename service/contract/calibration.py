@@ -26,7 +26,7 @@ class Evidence:
     width_ratio: float
 
     def __post_init__(self) -> None:
-        valid_ratios = all(0 < ratio < math.inf for ratio in (self.length_ratio, self.width_ratio))
+        valid_ratios = 0 < self.length_ratio < math.inf and 0 < self.width_ratio < math.inf
         if not (math.isfinite(self.similarity) and valid_ratios):
             raise ValueError(f"evidence must be finite with positive ratios, got {self}")
 

@@ -7,6 +7,7 @@ Each fact adds the logarithm of its own likelihood ratio to a candidate's log od
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +128,7 @@ def _log_ratios(ratios: Mapping[int, float | None]) -> dict[int, float]:
     return {n: abs(math.log(ratio)) for n, ratio in ratios.items() if ratio is not None}
 
 
+@lru_cache(maxsize=1024)
 def usual_speed_kn(vessel_type: str | None) -> float:
     """Return the usual speed of a registered vessel type, in knots."""
     words = (vessel_type or "").casefold()

@@ -3,9 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from service.contract.weighing.context import CHIP_OVER_SHIP, Facts, Voyage, usual_speed_kn
-from service.identity.evidence.kinematics import DEFAULT_MAX_SPEED_KN, check_kinematics
+from service.identity.evidence.kinematics import (
+    DEFAULT_MAX_SPEED_KN,
+    check_kinematics,
+    required_speed_kn,
+)
 from service.identity.records.matches import Checks, KinematicsCheck, LengthCheck
 from service.identity.records.sightings import Sighting
 from service.identity.records.vessels import Vessel
@@ -47,9 +52,12 @@ def hardest_voyage(
     here = query.fix
     if not here.is_known:
         return None
-    usual = usual_speed_kn(vessel.type)
-    voyages = [check_kinematics(here, one.fix, limits.max_speed_kn, usual) for one in known]
-    return max((one for one in voyages if one is not None), key=_required_kn, default=None)
+    fixes = [one.fix for one in known]
+    speeds = [(speed, fix) for fix in fixes if (speed := required_speed_kn(here, fix)) is not None]
+    if not speeds:
+        return None
+    _, hardest = max(speeds, key=itemgetter(0))
+    return check_kinematics(here, hardest, limits.max_speed_kn, usual_speed_kn(vessel.type))
 
 
 def checks_of(

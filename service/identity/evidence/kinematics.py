@@ -33,12 +33,10 @@ def check_kinematics(
     Of times that are known to the day, the ends that leave most time count. The great circle is a
     lower bound of the way by sea. So "infeasible" is certain and "feasible" is not.
     """
-    if a.position is None or b.position is None:
+    voyage = _distance_and_hours(a, b)
+    if voyage is None:
         return None
-    if a.first is None or a.last is None or b.first is None or b.last is None:
-        return None
-    distance = distance_nm(a.position, b.position)
-    hours = max(0.0, max(b.last - a.first, a.last - b.first).total_seconds() / 3600.0)
+    distance, hours = voyage
     needed = max(0.0, distance - POSITION_SLACK_NM)
     required = needed / hours if hours else None
     return KinematicsCheck(
@@ -50,3 +48,25 @@ def check_kinematics(
         usual_kn=usual_kn,
         slack_nm=POSITION_SLACK_NM,
     )
+
+
+def required_speed_kn(a: Fix, b: Fix) -> float | None:
+    """Return the speed that `check_kinematics` finds; infinite for two places at one time."""
+    voyage = _distance_and_hours(a, b)
+    if voyage is None:
+        return None
+    distance, hours = voyage
+    needed = max(0.0, distance - POSITION_SLACK_NM)
+    if hours:
+        return needed / hours
+    return math.inf if needed else 0.0
+
+
+def _distance_and_hours(a: Fix, b: Fix) -> tuple[float, float] | None:
+    """Return the distance in nautical miles and the longest time; None if one is unknown."""
+    if a.position is None or b.position is None:
+        return None
+    if a.first is None or a.last is None or b.first is None or b.last is None:
+        return None
+    hours = max(0.0, max(b.last - a.first, a.last - b.first).total_seconds() / 3600.0)
+    return distance_nm(a.position, b.position), hours

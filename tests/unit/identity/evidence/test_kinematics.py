@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from service.identity.evidence.kinematics import check_kinematics, distance_nm
+from service.identity.evidence.kinematics import check_kinematics, distance_nm, required_speed_kn
 from service.identity.records.base import GeoPoint
 from service.identity.records.sightings import Fix
 
@@ -78,8 +78,18 @@ def test_a_ship_cannot_be_at_two_places_at_the_same_time() -> None:
     assert there.required_kn is None
 
 
+@given(points, points, st.integers(-1000, 1000))
+def test_the_required_speed_is_that_of_the_check(a: GeoPoint, b: GeoPoint, hours: int) -> None:
+    ends = at(a, NOON), at(b, NOON + timedelta(hours=hours))
+    found = check_kinematics(*ends)
+    assert found is not None
+    at_once = 0.0 if found.feasible else np.inf
+    assert required_speed_kn(*ends) == (at_once if hours == 0 else found.required_kn)
+
+
 @pytest.mark.parametrize("unknown", [(None, NOON), (HONG_KONG, None), (None, None)])
 def test_an_unknown_place_or_time_is_not_checked(
     unknown: tuple[GeoPoint | None, datetime | None],
 ) -> None:
     assert check_kinematics(at(SINGAPORE, NOON), at(*unknown)) is None
+    assert required_speed_kn(at(SINGAPORE, NOON), at(*unknown)) is None
