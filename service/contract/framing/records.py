@@ -65,7 +65,7 @@ class Framing(BaseModel):
     @property
     def bow_is_open(self) -> bool:
         """Whether the bow may be at either end: the chip was turned or cut out by its axis."""
-        return self.method == "quarter_turn" or self.cut_out
+        return self.method in ("quarter_turn", "cropped", "rotated")
 
     @property
     def cut_out(self) -> bool:

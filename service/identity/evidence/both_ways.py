@@ -69,11 +69,10 @@ class BothWays:
         """Return whether most pairs of the query and a vessel found may differ by a half turn."""
         if self.half_turned is None:
             return False
-        pairs = [self._is_open(vessel.sightings[0]) for hits in found for vessel in hits]
-        return 2 * sum(pairs) > len(pairs) or bow_is_open(self.query.sighting)
-
-    def _is_open(self, known: Sighting) -> bool:
-        return bow_is_open(self.query.sighting) or bow_is_open(known)
+        if bow_is_open(self.query.sighting):
+            return True
+        pairs = [bow_is_open(vessel.sightings[0]) for hits in found for vessel in hits]
+        return 2 * sum(pairs) > len(pairs)
 
     def _joined(
         self, results: SearchResults, copies: Copies, straight: Found, back: Found
@@ -115,7 +114,9 @@ class BothWays:
     ) -> BetterWay:
         """Compare the query and its half turn with known sightings, by float64 cosines `[K]`."""
         slope, preference = self.calibration.certainty_slope, self.calibration.bow_preference or 0.0
-        preferences = [0.0 if self._is_open(one) else preference for one in known]
+        if bow_is_open(self.query.sighting):
+            return better_way(as_framed, turned, slope or 0.0)
+        preferences = [0.0 if bow_is_open(one) else preference for one in known]
         return better_way(as_framed, turned, slope or 0.0, preferences)
 
 

@@ -57,16 +57,11 @@ class Copies:
 
     def remember(self, query: Sighting, results: SearchResults, found: Found) -> NDArray[np.bool_]:
         """Return which of the sightings found are copies, bool `[N]`; remember their vessels."""
-        digest, known = query.chip_sha256, results.sightings
-        pairs = zip(found.sightings.tolist(), found.similarity.tolist(), strict=True)
-        copied = np.array(
-            [
-                (similarity >= COPY_SIMILARITY or known[row].chip_sha256 == digest)
-                and is_copy(query, known[row], similarity)
-                for row, similarity in pairs
-            ],
-            np.bool_,
-        )
+        same_chip: NDArray[np.bool_] = results.chips[found.sightings] == query.chip_sha256
+        copied = (found.similarity >= COPY_SIMILARITY) | same_chip
+        for place in np.flatnonzero(copied):
+            known = results.sightings[found.sightings[place]]
+            copied[place] = is_copy(query, known, float(found.similarity[place]))
         for place in found.vessels[copied].tolist():
             self.vessels[results.vessels[place].id] = results.vessels[place]
         return copied

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 import numpy as np
@@ -183,10 +184,12 @@ class Found:
     @property
     def firsts(self) -> NDArray[np.intp]:
         """Where the sightings of each vessel begin."""
-        return np.flatnonzero(np.diff(self.vessels, prepend=-1))
+        begins = np.ones(len(self.vessels), np.bool_)
+        np.not_equal(self.vessels[1:], self.vessels[:-1], out=begins[1:])
+        return np.flatnonzero(begins)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchResults:
     """What several searches found.
 
@@ -198,6 +201,11 @@ class SearchResults:
     vessels: Sequence[Vessel]
     sightings: Sequence[Sighting]
     found: Sequence[Found]
+
+    @cached_property
+    def chips(self) -> NDArray[np.object_]:
+        """The digests of the chips of `sightings`, texts."""
+        return np.array([one.chip_sha256 for one in self.sightings], np.object_)
 
     @staticmethod
     def of(searches: Iterable[Sequence[tuple[Vessel, Sighting, float]]]) -> "SearchResults":

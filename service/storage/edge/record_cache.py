@@ -48,11 +48,12 @@ class RecordCache(Generic[T]):
         """
         found, missing = dict[bytes, T](), list[UUID]()
         for one in ids:
-            if one in self._kept:
-                self._kept.move_to_end(one)
-                found[one] = self._kept[one][0]
-            else:
+            kept = self._kept.get(one)
+            if kept is None:
                 missing.append(UUID(bytes=one))
+            else:
+                self._kept.move_to_end(one)
+                found[one] = kept[0]
         if missing:
             for record_id, row in self._records.fetch(missing).items():
                 record, size = self._parse(row), len(row[payloads.RECORD])
