@@ -183,12 +183,6 @@ class Settings(BaseSettings):
         le=3600,
         description="how long a start waits for a Qdrant server or bucket that does not answer yet",
     )
-    bundle_poll_s: float = Field(
-        2.0,
-        gt=0,
-        le=3600,
-        description="how often replicas check whether the shared gallery changed its bundle",
-    )
     replica: str = Field(
         default_factory=socket.gethostname,
         min_length=1,

@@ -19,12 +19,13 @@ from service.wiring.stores import open_archive
 
 log = logging.getLogger("crossfix")
 
+LOOK_EVERY_S = 2.0
 SECOND_LOOK_AFTER_S = 300.0
 """By then every replica has moved or has stopped."""
 
 
 class BundleFollower:
-    """Looks up the gallery's active bundle every `bundle_poll_s` seconds, and serves it."""
+    """Looks up the gallery's active bundle every `LOOK_EVERY_S` seconds, and serves it."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class BundleFollower:
     def run(self, stopping: threading.Event) -> None:
         """Follow until `stopping` is set; log errors and try again."""
         archive: GalleryArchive | None = None
-        while not stopping.wait(self._settings.bundle_poll_s):
+        while not stopping.wait(LOOK_EVERY_S):
             try:
                 archive = archive or open_archive(self._settings)
                 self.follow(archive)

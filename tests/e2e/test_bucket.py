@@ -118,7 +118,6 @@ def test_workers_without_data_folders_reembed_from_qdrant_and_the_bucket(
     with running_qdrant() as qdrant:
         settings = store.settings(bucket) | {
             "CROSSFIX_QDRANT_URL": qdrant.url,
-            "CROSSFIX_BUNDLE_POLL_S": "0.2",
             "CROSSFIX_QDRANT_TIMEOUT_S": "60",
         }
         home = tmp_path / "home"

@@ -59,13 +59,13 @@ class SharedServer:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     server = SharedServer()
     monkeypatch.setattr(connection, "connect", lambda *_: server)
+    monkeypatch.setattr(following, "LOOK_EVERY_S", 0.1)
     return Settings(
         bundle=SHIPPED_BUNDLE,
         data_dir=tmp_path / "data",
         qdrant_url="http://in-this-process.invalid",
         device="cpu",
         threads=1,
-        bundle_poll_s=0.1,
         rate_limit_per_minute=0,
     )
 
@@ -161,9 +161,10 @@ def test_a_service_moves_to_another_bundle_and_back_without_dropping_a_request(
 
 
 def test_sightings_enrolled_just_before_the_move_are_embedded_for_the_new_bundle(
-    settings: Settings, second: Bundle
+    settings: Settings, second: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(settings.model_copy(update={"bundle_poll_s": 1.0})) as api:
+    monkeypatch.setattr(following, "LOOK_EVERY_S", 1.0)
+    with serving(settings) as api:
         enrol(api, 1)
         assert upgrade_gallery(settings, second.path).serving
         late = enrol(api, 2)
