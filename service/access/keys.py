@@ -63,10 +63,6 @@ class KeyRing:
         """Return the record of the key with this id, usable or not; None if there is none."""
         return self._by_id.get(key_id)
 
-    def usable(self, now: datetime) -> list[KeyRecord]:
-        """Return the keys that are neither revoked nor expired."""
-        return [record for record in self.records if record.usable(now)]
-
     def identify(self, key: str, now: datetime) -> Principal | None:
         """Return the principal of a key; None when the key is unknown, revoked or expired.
 
