@@ -17,8 +17,8 @@ from model_training.encoder import build_encoder
 from model_training.encoder.config import ReferenceConfig
 from model_training.fusion.selection import PUBLISHED_ALPHA
 from model_training.training.config import load_config
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
 from model_training.translator.train import TranslatorConfig
-from service.contract.bridge import BridgeSchedule, coefficient_table
 from service.contract.bundle import Bundle, open_bundle
 from service.contract.chip import Chip, Modality
 from service.contract.decoding.decode import decode_chip

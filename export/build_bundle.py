@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from export.bundle_folder import write_bundle
 from export.model_card import UNCALIBRATED, CardFacts, model_card
 from export.parity import Parity, Tensors, check_parity
 from export.rounded_graphs import (
@@ -25,7 +26,7 @@ from export.rounded_graphs import (
 from export.sample_chips import SampleChip
 from export.to_onnx import encoder_graph_spec, export_graph, translator_graph_spec
 from service.contract.bridge import BridgeStep
-from service.contract.bundle import Bundle, write_bundle
+from service.contract.bundle import Bundle
 from service.contract.chip import Modality
 from service.contract.errors import BundleError
 from service.contract.manifest import (

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from export.build_bundle import CARD_FILE
+from export.bundle_folder import write_bundle
 from export.model_card import CardFacts, model_card
-from service.contract.bundle import Bundle, write_bundle
+from service.contract.bundle import Bundle
 from service.contract.manifest import Metric
 from service.contract.weighing.specs import CalibrationSpec
 from service.inference.embedder import build_embedder

@@ -12,14 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_training.training.config import TypedConfig
+from model_training.translator.schedule import BridgeSchedule, coefficient_table, step_times
 from model_training.translator.unet import BridgeUNet
-from service.contract.bridge import (
-    BridgeSchedule,
-    BridgeStep,
-    coefficient_table,
-    reverse_bridge,
-    step_times,
-)
+from service.contract.bridge import BridgeStep, reverse_bridge
 from service.contract.translation import bridge_start, pseudo_sar_picture
 
 
@@ -29,7 +24,7 @@ class BridgeConfig(TypedConfig):
     Published (BBDM, MOS): 1000 times, L1, `sampler_share` 0, 200 steps with eta 1. A few-step
     sampler calls the network at `steps` times only; the share `sampler_share` of the training
     examples is at exactly those times, the others are uniform over all times. `eta` below 1
-    deviates from the released sampler, see `service.contract.bridge.coefficient_table`.
+    deviates from the released sampler, see `model_training.translator.schedule.coefficient_table`.
     """
 
     times: int = Field(1000, ge=2)
@@ -127,7 +122,7 @@ def sample_many(
     Args:
         unet: in eval mode.
         conditions: float32 `[N, 3, h, w]`, optical, -1..1.
-        table: see `service.contract.bridge.coefficient_table`.
+        table: see `model_training.translator.schedule.coefficient_table`.
         samples: K.
 
     Returns:

@@ -27,6 +27,7 @@ from model_training.training.run import fit
 from model_training.training.seeds import step_generator
 from model_training.translator.dataset import PairedViews, draw_batch
 from model_training.translator.diffusion import BridgeBatch, BridgeConfig, diffuse
+from model_training.translator.schedule import coefficient_table
 from model_training.translator.train import (
     DistilConfig,
     LoadedTranslator,
@@ -34,7 +35,7 @@ from model_training.translator.train import (
     load_translator,
     open_views,
 )
-from service.contract.bridge import BridgeStep, coefficient_table, predicted_x0, reverse_step
+from service.contract.bridge import BridgeStep, predicted_x0, reverse_step
 
 
 @dataclass(frozen=True, slots=True)

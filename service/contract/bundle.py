@@ -1,9 +1,7 @@
-"""Bundles on disk: read and verify, write atomically, compute the id."""
+"""Bundles on disk: read and verify them, compute the id."""
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.contract.durable_files import sync_folder, write_file
 from service.contract.errors import BundleError
 from service.contract.manifest import FORMAT_VERSION, FileSpec, Manifest
 
@@ -47,7 +44,7 @@ def open_bundle(path: Path) -> Bundle:
             file is missing, not listed, of another size or content, or has an unsafe name.
     """
     document = _read_manifest(path / MANIFEST_NAME)
-    manifest = _validate(document, path)
+    manifest = validate_manifest(document, path)
     for name in manifest.files:
         require_safe_name(name)
     present = set(_walk(path)) - {MANIFEST_NAME}
@@ -58,48 +55,6 @@ def open_bundle(path: Path) -> Bundle:
     for name, expected in manifest.files.items():
         _verify_file(path / name, expected)
     return Bundle(path, manifest, content_id(document))
-
-
-def write_bundle(
-    folder: Path,
-    manifest_without_files: Mapping[str, Any],
-    files: Mapping[str, bytes | Path],
-    *,
-    replace: bool = False,
-) -> Bundle:
-    """Write a bundle to a temporary folder, verify it there, then rename the folder.
-
-    Args:
-        folder: folder of the bundle; its parent is created.
-        manifest_without_files: every field of `Manifest` but `files`, as pydantic accepts them.
-        files: content, or the path of a file to copy, by name inside the bundle.
-
-    Raises:
-        BundleError: the manifest does not validate, a name is unsafe, or `folder` exists.
-    """
-    if folder.exists() and not replace:
-        raise BundleError(f"{folder} exists already; choose another folder or replace it")
-    if folder.exists() and not (folder / MANIFEST_NAME).is_file():
-        raise BundleError(f"{folder} is not a bundle and is not replaced")
-    for name in files:
-        require_safe_name(name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        staged = scratch / "bundle"
-        _write_files(staged, files)
-        specs = {name: _describe(staged / name) for name in sorted(files)}
-        manifest = _validate({**manifest_without_files, "files": specs}, folder)
-        text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-        write_file(staged / MANIFEST_NAME, text.encode())
-        bundle = open_bundle(staged)
-        if folder.exists():
-            folder.rename(scratch / "replaced")
-        staged.rename(folder)
-        sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return Bundle(folder, bundle.manifest, bundle.bundle_id)
 
 
 def content_id(document: Mapping[str, Any]) -> str:
@@ -132,7 +87,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _validate(document: Mapping[str, Any], path: Path) -> Manifest:
+def validate_manifest(document: Mapping[str, Any], path: Path) -> Manifest:
+    """Return the manifest of the bundle in a folder; raise BundleError if it is not valid."""
     version = document.get("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise BundleError(
@@ -175,7 +131,7 @@ def _walk(path: Path) -> Iterator[str]:
 
 
 def _verify_file(path: Path, expected: FileSpec) -> None:
-    found = _describe(path)
+    found = describe_file(path)
     if found.size_bytes != expected.size_bytes:
         raise BundleError(
             f"{path} has {found.size_bytes} bytes, its manifest says {expected.size_bytes}"
@@ -187,16 +143,8 @@ def _verify_file(path: Path, expected: FileSpec) -> None:
         )
 
 
-def _describe(path: Path) -> FileSpec:
+def describe_file(path: Path) -> FileSpec:
+    """Return the size and the hash of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     return FileSpec(sha256=digest.hexdigest(), size_bytes=path.stat().st_size)
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes | Path]) -> None:
-    folder.mkdir()
-    for name, content in files.items():
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_file(folder / name, data)
-    sync_folder(folder)

@@ -5,7 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.contract.bundle import open_bundle, write_bundle
+from export.bundle_folder import write_bundle
+from service.contract.bundle import open_bundle
 from service.contract.similarity import SIMILARITY_EDGES, count_similarities
 from service.contract.weighing.specs import SimilarityCounts, SimilaritySpec
 from service.settings import SHIPPED_BUNDLE

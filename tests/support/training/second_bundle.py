@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from service.contract.bundle import Bundle, open_bundle, write_bundle
+from export.bundle_folder import write_bundle
+from service.contract.bundle import Bundle, open_bundle
 from service.settings import SHIPPED_BUNDLE
 
 

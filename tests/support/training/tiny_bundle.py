@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from service.contract.bridge import BridgeSchedule, coefficient_table
-from service.contract.bundle import Bundle, write_bundle
+from export.bundle_folder import write_bundle
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
+from service.contract.bundle import Bundle
 from service.contract.chip import Chip, Modality
 from service.inference.embedder import build_embedder
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.contract.bundle import Bundle, content_id, open_bundle, write_bundle
+from export.bundle_folder import write_bundle
+from service.contract.bundle import Bundle, content_id, open_bundle
 from service.contract.errors import BundleError
 
 GRAPH = {

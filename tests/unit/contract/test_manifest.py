@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.contract.bridge import BridgeSchedule, coefficient_table
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
 from service.contract.manifest import (
     EncoderSpec,
     FusionSpec,

@@ -21,7 +21,7 @@ from export.build_bundle import (
 from export.checkpoints import kept_translator
 from export.rounded_graphs import ValidationShips
 from export.sample_chips import SampleChip
-from service.contract.bridge import BridgeSchedule, coefficient_table
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
 from service.contract.bundle import open_bundle
 from service.contract.calibration import Evidence, probability
 from service.contract.candidate_probabilities import contributions, probabilities_from_log_odds

@@ -20,9 +20,9 @@ from model_training.encoder import build_encoder
 from model_training.encoder.loading import LoadedEncoders, load_encoders
 from model_training.encoder.train_config import EncoderTrainConfig, IdentityObjective, PairObjective
 from model_training.training.checkpoint import Checkpoint
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
 from model_training.translator.train import LoadedTranslator, TranslatorConfig, load_translator
 from model_training.translator.unet import BridgeUNet
-from service.contract.bridge import BridgeSchedule, coefficient_table
 
 HOSS = {"kind": "hoss", "folder": "hoss", "cache": "cache"}
 FLEET = {

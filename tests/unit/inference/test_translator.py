@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.contract.bridge import BridgeSchedule, coefficient_table
+from model_training.translator.schedule import BridgeSchedule, coefficient_table
 from service.contract.errors import BundleError
 from service.contract.manifest import TranslatorSpec
 from service.contract.translation import bridge_picture, bridge_start, pseudo_sar_picture

@@ -16,8 +16,8 @@ from model_training.translator.diffusion import (
     sample,
     sample_many,
 )
+from model_training.translator.schedule import coefficient_table, step_times
 from model_training.translator.unet import BridgeUNet, UNetConfig
-from service.contract.bridge import coefficient_table, step_times
 
 SMALL = UNetConfig(height=32, width=16, widths=(16, 32), heads=2)
 

@@ -22,9 +22,10 @@ from model_training.translator.distil import (
     start_states,
     teacher_targets,
 )
+from model_training.translator.schedule import coefficient_table
 from model_training.translator.train import DistilConfig, TranslatorConfig, load_translator
 from model_training.translator.unet import BridgeUNet
-from service.contract.bridge import coefficient_table, reverse_bridge
+from service.contract.bridge import reverse_bridge
 
 UNET = {"height": 32, "width": 16, "widths": [16, 32], "heads": 2}
 DATA = {"kind": "simulated", "folder": "fleet", "seed": 0, "validation_seed": 1, "vessels": 100}
