@@ -93,7 +93,7 @@ def error_fields(error: Exception, telemetry: Telemetry, path: str) -> dict[str,
     if status >= 500:
         log.error("%s", error, extra={"fields": {"kind": error.kind, "path": path}})
     extensions: dict[str, str] = {}
-    if isinstance(error, ConflictError) and error.vessel_id is not None:
+    if isinstance(error, ConflictError | NotFoundError) and error.vessel_id is not None:
         extensions["vessel_id"] = str(error.vessel_id)
     return problem_fields(status, error.kind, str(error), **extensions)
 

@@ -368,10 +368,10 @@ def get_visible_vessel(gallery: Gallery, vessel_id: UUID) -> Vessel:
     """Return a visible vessel; raise NotFoundError, naming the survivor if it was merged."""
     vessel = gallery.get_vessels([vessel_id]).get(vessel_id)
     if vessel is None or not vessel.state.visible:
-        hint = ""
-        if vessel is not None and vessel.merged_into is not None:
-            hint = f"; it was merged into {vessel.merged_into}"
+        hint, survivor = "", None if vessel is None else vessel.merged_into
+        if survivor is not None:
+            hint = f"; it was merged into {survivor}"
         elif vessel is not None and vessel.state is VesselState.DELETED:
             hint = f"; it was deleted, and POST /gallery/{vessel_id}/restore may undo that"
-        raise NotFoundError(f"no vessel {vessel_id} is registered{hint}")
+        raise NotFoundError(f"no vessel {vessel_id} is registered{hint}", survivor)
     return vessel

@@ -6,9 +6,17 @@ from service.contract.errors import CrossfixError
 
 
 class NotFoundError(CrossfixError):
-    """There is no such vessel, sighting, match or chip."""
+    """There is no such vessel, sighting, match or chip.
+
+    Attributes:
+        vessel_id: the vessel that the missing one was merged into, if it was.
+    """
 
     kind = "not-found"
+
+    def __init__(self, message: str, vessel_id: UUID | None = None) -> None:
+        super().__init__(message)
+        self.vessel_id = vessel_id
 
 
 class ConflictError(CrossfixError):

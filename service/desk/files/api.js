@@ -82,7 +82,9 @@ export async function call(method, path, { query, json, form, signal } = {}) {
   const body = json !== undefined ? JSON.stringify(json) : form;
   const response = await send(address, { method, headers, body, signal });
   if (!response.ok) throw await problemOf(response);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : response.json().catch((error) => {
+    throw error.name === "AbortError" ? error : new Problem(0, { detail: T.errors.unreadable });
+  });
 }
 
 /** Send a form; call `onLine` with each line of JSON of the answer as it comes. Throws Problem. */

@@ -23,6 +23,7 @@ export const T = {
   errors: {
     status: (status) => `The service answered with status ${status}.`,
     unreachable: "The service does not answer. Check that it runs and that the network works, then try again.",
+    unreadable: "The answer did not come from Crossfix, or broke off. Check the connection and any proxy, then try again.",
     brokenOff: "The answer of the service broke off. Try again.",
     again: "The service does not answer or is busy. Trying again…",
   },

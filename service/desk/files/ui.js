@@ -27,7 +27,7 @@ export function Fault({ error, retry }) {
   useEffect(() => { if (error?.status === 401 && name) retry?.(); }, [name]);
   if (!error) return null;
   return html`<div class="fault" role="alert">
-    <span>${error.message}</span>
+    <span>${error.message}${error.vesselId && html` <${VesselLink} id=${error.vesselId} />`}</span>
     ${retry && html`<button type="button" onClick=${retry}>${T.retry}</button>`}
   </div>`;
 }
