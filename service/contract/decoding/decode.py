@@ -8,17 +8,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.contract.chip import DEFAULT_GSD_M, Chip, ChipGround, FileGrid, GsdSource, Modality
+from service.contract.decoding import limits
 from service.contract.decoding.geo import GeoreferenceError, PixelGround, check_gsd, pixel_ground
 from service.contract.decoding.modality import resolve_modality
 from service.contract.decoding.optical_rgb import optical_rgb
 from service.contract.decoding.picture import read_jpeg, read_png
-from service.contract.decoding.raster import ChipLimits, Raster
+from service.contract.decoding.raster import Raster
 from service.contract.decoding.sar_amplitude import sar_amplitude
 from service.contract.decoding.sniff import Container, container_of
 from service.contract.decoding.tiff import read_tiff
 from service.contract.errors import GeometryError
-
-__all__ = ["ChipLimits", "decode_chip"]
 
 SQUARE_TOLERANCE = 0.02
 MAX_PIXEL_ASPECT = 8.0
@@ -33,7 +32,6 @@ def decode_chip(
     modality: Modality | None = None,
     gsd_m: float | None = None,
     band: int | None = None,
-    limits: ChipLimits = ChipLimits(),  # noqa: B008 - frozen
 ) -> Chip:
     """Decode one chip from memory; safe to call from several threads.
 
@@ -47,7 +45,6 @@ def decode_chip(
             (`service.contract.decoding.modality`).
         gsd_m: metres per pixel, 0.05 to 30.
         band: 1-based band of a SAR file with several polarisations.
-        limits: files beyond these limits are rejected before decoding.
 
     Returns:
         The chip: SAR amplitude (`sar_amplitude`) or RGB (`optical_rgb`).
@@ -61,7 +58,7 @@ def decode_chip(
     if band is not None and band < 1:
         raise GeometryError(f"band {band} was asked for; bands count from 1")
     container = container_of(data)
-    raster = _read(container, data, limits, modality, band)
+    raster = _read(container, data, modality, band)
     resolved, notes = resolve_modality(raster, modality)
     pixels, more = _pixels(raster, resolved, band)
     notes += more
@@ -73,7 +70,7 @@ def decode_chip(
         notes.append("the GeoTIFF shows the ground mirrored: its rows were reversed")
     if ground is not None and _is_measured_gsd(gsd_m, ground):
         _require_right_angles(ground)
-        pixels, more = _square(pixels, ground, limits)
+        pixels, more = _square(pixels, ground)
         notes += more
     distance, source, more = _sampling(resolved, gsd_m, ground)
     if ground is not None and ground.misplaced:
@@ -95,16 +92,10 @@ def decode_chip(
     )
 
 
-def _read(
-    container: Container,
-    data: bytes,
-    limits: ChipLimits,
-    modality: Modality | None,
-    band: int | None,
-) -> Raster:
+def _read(container: Container, data: bytes, modality: Modality | None, band: int | None) -> Raster:
     if container == "TIFF":
-        return read_tiff(data, limits, modality, band)
-    return read_png(data, limits) if container == "PNG" else read_jpeg(data, limits)
+        return read_tiff(data, modality, band)
+    return read_png(data) if container == "PNG" else read_jpeg(data)
 
 
 def _pixels(raster: Raster, modality: Modality, band: int | None) -> tuple[NDArray[Any], list[str]]:
@@ -171,9 +162,7 @@ def _require_right_angles(ground: PixelGround) -> None:
         )
 
 
-def _square(
-    pixels: NDArray[Any], ground: PixelGround, limits: ChipLimits
-) -> tuple[NDArray[Any], list[str]]:
+def _square(pixels: NDArray[Any], ground: PixelGround) -> tuple[NDArray[Any], list[str]]:
     """Resample to square pixels, unless they differ from squares by at most 2 %."""
     finest = min(ground.across_m, ground.down_m)
     stretch_x, stretch_y = ground.across_m / finest, ground.down_m / finest

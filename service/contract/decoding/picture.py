@@ -23,10 +23,10 @@ from rasterio.io import MemoryFile
 from rasterio.session import DummySession
 
 from service.contract.decoding.bands import RGB, BandLayout, Colour
+from service.contract.decoding.limits import check_picture
 from service.contract.decoding.picture_bounds import jpeg_header, picture_of_jpeg, picture_of_png
 from service.contract.decoding.raster import (
     ORIENTATION_TAG,
-    ChipLimits,
     Raster,
     ignore_missing_georeference,
     ignore_warnings,
@@ -77,7 +77,7 @@ USUAL_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.05
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def read_png(data: bytes, limits: ChipLimits) -> Raster:
+def read_png(data: bytes) -> Raster:
     """Decode a PNG of 8 or 16 bits: grey, RGB, with alpha or palette.
 
     Raises:
@@ -92,7 +92,7 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
         raise _corrupt("PNG", "it ends in its header") from error
     if name != b"IHDR":
         raise _corrupt("PNG", "it does not begin with an IHDR chunk")
-    limits.check_picture(width, height, 8)
+    check_picture(width, height, 8)
     picture = picture_of_png(
         data, height * (1 + width * _PNG_CHANNELS.get(colour_type, 4) * bits // 8)
     )
@@ -100,10 +100,10 @@ def read_png(data: bytes, limits: ChipLimits) -> Raster:
         raise PixelTypeError(
             f"the PNG has {bits}-bit samples; a chip needs at least 8 bits per sample"
         )
-    return _read(*picture, "PNG", PngImageFile, limits, f"uint{max(bits, 8)}")
+    return _read(*picture, "PNG", PngImageFile, f"uint{max(bits, 8)}")
 
 
-def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
+def read_jpeg(data: bytes) -> Raster:
     """Decode a JPEG: grey, colour or CMYK (turned into RGB).
 
     Raises:
@@ -111,24 +111,19 @@ def read_jpeg(data: bytes, limits: ChipLimits) -> Raster:
         CorruptChipError: damaged or truncated.
     """
     header = jpeg_header(data, 0, len(data))
-    limits.check_picture(header.width, header.height, 8)
-    return _read(*picture_of_jpeg(data, header), "JPEG", JpegImageFile, limits, "uint8")
+    check_picture(header.width, header.height, 8)
+    return _read(*picture_of_jpeg(data, header), "JPEG", JpegImageFile, "uint8")
 
 
 def _read(
-    data: bytes,
-    following_bytes: int,
-    container: str,
-    plugin: type[ImageFile],
-    limits: ChipLimits,
-    bit_depth: str,
+    data: bytes, following_bytes: int, container: str, plugin: type[ImageFile], bit_depth: str
 ) -> Raster:
     # Of EXIF data only the orientation is used, so that malformed ones do not matter.
     ignore_warnings(UserWarning, r"PIL\.\w+ImagePlugin")
     ignore_missing_georeference()
     try:
         with plugin(io.BytesIO(data)) as picture:
-            limits.check_picture(picture.width, picture.height, 8)
+            check_picture(picture.width, picture.height, 8)
             if getattr(picture, "n_frames", 1) > 1:
                 raise UnsupportedFormatError(
                     f"the {container} is an animation; send one still picture"

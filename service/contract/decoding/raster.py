@@ -18,76 +18,10 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from service.contract.chip import Modality
 from service.contract.decoding.bands import BandLayout
-from service.contract.errors import ChipSizeError, EmptyChipError
 
 ORIENTATION_TAG = 274
 """EXIF 2.3 and TIFF 6.0."""
 UNEVEN_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class ChipLimits:
-    """How large an upload may be; all are enforced before a pixel is decoded.
-
-    Attributes:
-        max_decoded_bytes: size of all bands once decompressed, and of one tile.
-    """
-
-    max_bytes: int = 32_000_000
-    min_side_px: int = 8
-    max_side_px: int = 4096
-    max_pixels: int = 4 * 1024 * 1024
-    max_bands: int = 32
-    max_decoded_bytes: int = 128 * 1024 * 1024
-
-    def check_file(self, size_bytes: int) -> None:
-        """Refuse an empty or oversized file.
-
-        Raises:
-            EmptyChipError: there is not a byte.
-            ChipSizeError: there are more than `max_bytes`.
-        """
-        if size_bytes == 0:
-            raise EmptyChipError("the file is empty (0 bytes); send a TIFF, PNG or JPEG chip")
-        if size_bytes > self.max_bytes:
-            raise ChipSizeError(
-                f"the file has {size_bytes} bytes; at most {self.max_bytes} are accepted: "
-                f"send the ship cut out, not the whole scene"
-            )
-
-    def check_bands(self, bands: int) -> None:
-        """Raise ChipSizeError if a file announces more than `max_bands`, as no sensor has."""
-        if bands > self.max_bands:
-            raise ChipSizeError(
-                f"the file announces {bands} bands; at most {self.max_bands} are accepted: "
-                f"send fewer bands"
-            )
-
-    def check_picture(self, width: int, height: int, bytes_per_pixel: int) -> None:
-        """Refuse a picture whose header announces too few or too many pixels.
-
-        Raises:
-            EmptyChipError: there is not a pixel.
-            ChipSizeError: a side, the area or the decoded size is out of range.
-        """
-        if width <= 0 or height <= 0:
-            raise EmptyChipError(
-                f"the file announces {width} x {height} pixels; a chip needs at least "
-                f"{self.min_side_px} x {self.min_side_px}"
-            )
-        size = f"the chip is {width} x {height} pixels (width x height)"
-        if min(width, height) < self.min_side_px:
-            raise ChipSizeError(f"{size}; each side must have at least {self.min_side_px} pixels")
-        if max(width, height) > self.max_side_px or width * height > self.max_pixels:
-            raise ChipSizeError(
-                f"{size}; at most {self.max_side_px} pixels a side and {self.max_pixels} in all "
-                f"are accepted: send the ship cut out, not the whole scene"
-            )
-        if width * height * bytes_per_pixel > self.max_decoded_bytes:
-            raise ChipSizeError(
-                f"{size} of {bytes_per_pixel} bytes each; at most {self.max_decoded_bytes} bytes "
-                f"are decoded: send fewer bands"
-            )
 
 
 @dataclass(frozen=True, slots=True)

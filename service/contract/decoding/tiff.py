@@ -20,12 +20,12 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.session import DummySession
 
 from service.contract.chip import Modality
+from service.contract.decoding import limits
 from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read, marked_as_named
 from service.contract.decoding.control_points import local_transform
 from service.contract.decoding.missing_data import declared_no_data
 from service.contract.decoding.modality import modality_in
 from service.contract.decoding.raster import (
-    ChipLimits,
     Georeference,
     Raster,
     black_level,
@@ -91,9 +91,7 @@ _SCALE_WORDS = re.compile(r"(?:scale|offset|scale_factor|add_offset)", re.IGNORE
 _FAILURES = (RasterioError, CPLE_BaseError, ValueError, OverflowError, TypeError)
 
 
-def read_tiff(
-    data: bytes, limits: ChipLimits, modality: Modality | None, band: int | None
-) -> Raster:
+def read_tiff(data: bytes, modality: Modality | None, band: int | None) -> Raster:
     """Check the directory against the limits, then decode the bands that are needed.
 
     Raises:
@@ -107,7 +105,7 @@ def read_tiff(
     page, mask = read_full_page(data)
     limits.check_bands(page.samples)
     limits.check_picture(page.width, page.height, page.bytes_per_pixel)
-    _require_readable(data, page, limits)
+    _require_readable(data, page)
     ignore_missing_georeference()
     try:
         with (
@@ -117,7 +115,7 @@ def read_tiff(
             rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source,
         ):
             _require_checked_page(source, page)
-            valid = None if mask is None else _read_mask(memory, data, mask, limits)
+            valid = None if mask is None else _read_mask(memory, data, mask)
             raster = _to_raster(source, page, valid, modality, band)
     except UnicodeDecodeError as error:
         raise CorruptChipError(
@@ -134,7 +132,7 @@ def read_tiff(
     return replace(raster, warnings=(*raster.warnings, *notes))
 
 
-def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
+def _require_readable(data: bytes, page: TiffPage) -> None:
     """Reject what can be seen to be unfit without decoding."""
     if page.compression not in _COMPRESSIONS:
         raise UnsupportedFormatError(
@@ -165,7 +163,7 @@ def _require_readable(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
             "the TIFF has colours as YCbCr without JPEG compression, whose layout is often "
             "declared wrongly; save it as RGB"
         )
-    require_bounded_segments(data, page, limits)
+    require_bounded_segments(data, page)
 
 
 def _require_checked_page(source: DatasetReader, page: TiffPage) -> None:
@@ -312,11 +310,9 @@ def _kind(source: DatasetReader) -> str:
     return next(kind for kind in "cfiu" if kind in kinds)
 
 
-def _read_mask(
-    memory: MemoryFile, data: bytes, page: TiffPage, limits: ChipLimits
-) -> NDArray[np.bool_]:
+def _read_mask(memory: MemoryFile, data: bytes, page: TiffPage) -> NDArray[np.bool_]:
     """Return the mask page, bool `[H, W]`: true where the picture has data."""
-    require_bounded_segments(data, page, limits)
+    require_bounded_segments(data, page)
     with rasterio.open(f"GTIFF_DIR:{page.index + 1}:{memory.name}", driver="GTiff") as source:
         _require_checked_page(source, page)
         return np.asarray(_read_whole(source, [1])[0] != 0)

@@ -5,8 +5,8 @@ import zlib
 
 import numpy as np
 
+from service.contract.decoding.limits import MAX_DECODED_BYTES
 from service.contract.decoding.picture_bounds import SPARE_BYTES, jpeg_header, require_bounded_scans
-from service.contract.decoding.raster import ChipLimits
 from service.contract.decoding.tiff_directories import HEADER_BYTES
 from service.contract.decoding.tiff_layout import TiffPage
 from service.contract.errors import CorruptChipError
@@ -23,7 +23,7 @@ MAX_LZMA_BYTES = 2**27
 """Memory for the dictionary; the largest preset of xz takes 65 MiB."""
 
 
-def require_bounded_segments(data: bytes, page: TiffPage, limits: ChipLimits) -> None:
+def require_bounded_segments(data: bytes, page: TiffPage) -> None:
     """Reject strips or tiles that cost more to decode than the picture justifies.
 
     Their compressed bytes are compared with the samples that they hold: several may share the same
@@ -35,7 +35,7 @@ def require_bounded_segments(data: bytes, page: TiffPage, limits: ChipLimits) ->
             one can be known to be damaged, by its length or its checksum.
     """
     area = page.segment_width * page.segment_height
-    if area * page.bytes_per_pixel > limits.max_decoded_bytes:
+    if area * page.bytes_per_pixel > MAX_DECODED_BYTES:
         raise CorruptChipError(
             f"one tile of the TIFF claims {area} pixels, more than the picture may have; write the "
             "file with tiles of 256 x 256 or with strips"

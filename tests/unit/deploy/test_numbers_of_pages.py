@@ -14,10 +14,10 @@ from service.api.match_forms import MAX_SCENE_CHIPS
 from service.api.middleware.idempotency import MAX_KEY_LENGTH, MAX_RESPONSE_BYTES
 from service.api.report.page import SHOWN_CANDIDATES
 from service.contract.chip import DEFAULT_GSD_M, Modality
+from service.contract.decoding import limits
 from service.contract.decoding.control_points import MAX_RESIDUAL_PIXELS
 from service.contract.decoding.decode import MAX_SKEW_DEG
 from service.contract.decoding.optical_rgb import STRETCH_PERCENTILE
-from service.contract.decoding.raster import ChipLimits
 from service.contract.decoding.sar_amplitude import DB_RANGE, DECIBEL_STEP
 from service.contract.framing import quality
 from service.contract.utc_time import MAX_CLIENT_SKEW
@@ -50,7 +50,7 @@ from service.workers.decoder_pool import MEMORY_BYTES
 from tests.support.faults.scale import LONG
 from tests.support.paths import ROOT
 
-SETTINGS, CHIP = Settings(), ChipLimits()
+SETTINGS = Settings()
 BUDGET_S = BUDGET_TIMEOUTS * SETTINGS.qdrant_timeout_s
 WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 7: "seven", 8: "eight", 10: "ten"}
 OPTICAL_M, SAR_M = DEFAULT_GSD_M[Modality.OPTICAL], DEFAULT_GSD_M[Modality.SAR]
@@ -93,8 +93,8 @@ SAYINGS = {
         f"outside {USUAL_LOW:g} to {USUAL_HIGH:g} | outside {LOWEST:g} to {HIGHEST:g} |",
         f"within {percent(quality.NEAR_LIMIT)} of the limits | below {quality.SHORTEST_M:g} m, "
         f"above {quality.LONGEST_M:g} m, or wider than {quality.WIDEST_M:g} m |",
-        f"files over {CHIP.max_bytes / 1e6:g} MB, sides under {CHIP.min_side_px} or over "
-        f"{CHIP.max_side_px} pixels",
+        f"files over {limits.MAX_BYTES / 1e6:g} MB, sides under {limits.MIN_SIDE_PX} or over "
+        f"{limits.MAX_SIDE_PX} pixels",
         f"within {SETTINGS.decode_timeout_s:g} s (`CROSSFIX_DECODE_TIMEOUT_S`) and "
         f"{MEMORY_BYTES >> 20} MiB",
         f"values from {DB_RANGE[0]:g} to {DB_RANGE[1]:g} with",

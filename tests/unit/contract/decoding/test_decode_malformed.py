@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service.contract.decoding.decode import ChipLimits, decode_chip
+from service.contract.decoding import limits
+from service.contract.decoding.decode import decode_chip
 from service.contract.errors import ChipSizeError
 from tests.support.inputs.chip_builders import good_jpeg, good_png, good_rgb, good_sar
 from tests.support.inputs.malformed import MALFORMED
@@ -30,8 +31,10 @@ def test_the_undamaged_chips_are_decoded(build: Callable[[], bytes]) -> None:
     decode_chip(build())
 
 
-def test_a_file_over_the_limit_is_rejected() -> None:
+def test_a_file_over_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     data = good_sar()
+    monkeypatch.setattr(limits, "MAX_BYTES", len(data))
+    decode_chip(data)
+    monkeypatch.setattr(limits, "MAX_BYTES", len(data) - 1)
     with pytest.raises(ChipSizeError, match=f"{len(data)} bytes"):
-        decode_chip(data, limits=ChipLimits(max_bytes=len(data) - 1))
-    decode_chip(data, limits=ChipLimits(max_bytes=len(data)))
+        decode_chip(data)
