@@ -6,7 +6,6 @@ one. If a crash leaves it in both, the one in the shard counts, and the one in t
 the interrupted change, which was not acknowledged, either gave it the vessel or took it away.
 """
 
-import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -32,8 +31,6 @@ FIELDS = Fields(
     indexed=(payloads.CHIP, payloads.UNCOMPARED, payloads.GROUP, payloads.TENTATIVE),
 )
 BATCH = 1000
-
-log = logging.getLogger("crossfix")
 
 
 class Watcher:
