@@ -58,10 +58,15 @@ class Pictures(UseCase):
         Raises:
             NotFoundError: no such sighting, or its chip is missing.
         """
+        sighting = self.sighting(sighting_id)
+        return sighting, self._chips.get(sighting.chip_sha256)
+
+    def sighting(self, sighting_id: UUID) -> Sighting:
+        """Return the sighting; raise NotFoundError if there is none."""
         sighting = self._gallery.get_sighting(sighting_id)
         if sighting is None:
             raise NotFoundError(f"no sighting {sighting_id} is known")
-        return sighting, self._chips.get(sighting.chip_sha256)
+        return sighting
 
     def preview(self, sighting_id: UUID, view: View) -> NDArray[np.uint8]:
         """Return a picture of the chip, uint8 `[H, W, 3]`; raise NotFoundError if unknown."""

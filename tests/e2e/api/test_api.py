@@ -78,10 +78,14 @@ def test_a_stored_query_can_be_fetched_again(api: httpx.Client) -> None:
     data = sar_tiff(77)
     body = api.post("/match", files={"chip": data}).json()
     sighting = body["query"]["sighting_id"]
-    chip = api.get(f"/sightings/{sighting}/chip")
-    assert chip.content == data
-    known = api.get(f"/sightings/{sighting}/chip", headers={"If-None-Match": chip.headers["ETag"]})
-    assert (known.status_code, known.content) == (304, b"")
+    assert api.get(f"/sightings/{sighting}/chip").content == data
+    files = ("chip", "preview.png", "preview.png?view=framed", "preview.png?view=original")
+    paths = [f"/sightings/{sighting}/{name}" for name in files] + ["/bundle"]
+    tags = {path: api.get(path).headers["ETag"] for path in paths}
+    assert len(set(tags.values())) == len(paths)
+    for path, tag in tags.items():
+        known = api.get(path, headers={"If-None-Match": tag})
+        assert (known.status_code, known.content) == (304, b"")
     again = api.post("/match", files={"chip": data}, data={"store": "false"}).json()
     assert again["query"]["sighting_id"] is None
 
