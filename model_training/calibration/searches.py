@@ -226,7 +226,8 @@ def run_searches(
     rng = np.random.default_rng(seed)
     queries = scores.query_ids.size
     plan = [(i % queries, size) for size in gallery_sizes for i in range(per_size)]
-    galleries = [_draw_gallery(scores, row, size, rng) for row, size in plan]
+    strangers = [_strangers(scores, row) for row in range(queries)]
+    galleries = [_draw_gallery(scores.own[row], strangers[row], size, rng) for row, size in plan]
     sizes = np.array([size for _, size in plan], np.int64)
     return _search(scores, [row for row, _ in plan], galleries, sizes)
 
@@ -251,21 +252,24 @@ def _search(
     scores: VesselScores, rows: Sequence[int], galleries: Sequence[Ints], sizes: Ints
 ) -> Searches:
     """Search a gallery, the columns of its vessels, with each query row; `sizes` are G, `[S]`."""
-    evidence = np.zeros((len(rows), RERANKED_VESSELS, len(EVIDENCE)))
     present = np.zeros((len(rows), RERANKED_VESSELS), np.bool_)
-    correct = np.zeros((len(rows), RERANKED_VESSELS), np.bool_)
+    columns = np.zeros((len(rows), RERANKED_VESSELS), np.int64)
     enrolled = np.zeros(len(rows), np.bool_)
-    for i, (row, columns) in enumerate(zip(rows, galleries, strict=True)):
-        enrolled[i] = scores.own[row] in columns
-        best = columns[np.argsort(-scores.similarity[row, columns], kind="stable")]
+    for i, (row, gallery) in enumerate(zip(rows, galleries, strict=True)):
+        enrolled[i] = (gallery == scores.own[row]).any()
+        best = gallery[np.argsort(-scores.similarity[row, gallery], kind="stable")]
         best = best[:RERANKED_VESSELS]
         present[i, : best.size] = True
-        correct[i, : best.size] = best == scores.own[row]
-        evidence[i, : best.size] = weigh(scores, np.array(row), best)
+        columns[i, : best.size] = best
+    of_search, _ = np.nonzero(present)
+    asked = np.asarray(rows, np.int64)
+    evidence = np.zeros((*present.shape, len(EVIDENCE)))
+    evidence[present] = weigh(scores, asked[of_search], columns[present])
+    correct = present & (columns == scores.own[asked, None])
     return Searches(
         query_sensor=np.full(len(rows), scores.query_sensor.value),
         gallery_sensor=np.full(len(rows), scores.gallery_sensor.value),
-        query_ids=scores.query_ids[list(rows)],
+        query_ids=scores.query_ids[asked],
         gallery_vessels=sizes,
         enrolled=enrolled,
         evidence=evidence,
@@ -274,22 +278,41 @@ def _search(
     )
 
 
-def _draw_gallery(scores: VesselScores, row: int, size: int, rng: np.random.Generator) -> Ints:
-    """Return the columns of `size` vessels, the query's own among them half of the time.
+@dataclass(frozen=True, slots=True)
+class _Strangers:
+    """The vessels of which a query shows none, as columns.
+
+    Attributes:
+        columns: all of them, ascending.
+        by_length: all of them, the nearest in length first.
+        alike: how many of `by_length` are look-alikes.
+    """
+
+    columns: Ints
+    by_length: Ints
+    alike: int
+
+
+def _strangers(scores: VesselScores, row: int) -> _Strangers:
+    known = np.isfinite(scores.similarity[row])
+    if scores.own[row] >= 0:
+        known[scores.own[row]] = False
+    columns = np.flatnonzero(known)
+    apart = scores.length_log_ratio[row, columns]
+    by_length = columns[np.argsort(apart, kind="stable")]
+    return _Strangers(columns, by_length, int((apart <= np.log1p(LOOK_ALIKE_TOLERANCE)).sum()))
+
+
+def _draw_gallery(own: int, strangers: _Strangers, size: int, rng: np.random.Generator) -> Ints:
+    """Return the columns of `size` vessels, the query's `own` among them half of the time.
 
     The others are random or, with probability `LOOK_ALIKE_SHARE`, drawn from the look-alikes, or
     from as many of the nearest in length as the gallery needs.
     """
-    own = scores.own[row]
-    strangers = np.isfinite(scores.similarity[row])
-    if own >= 0:
-        strangers[own] = False
-    others = np.flatnonzero(strangers)
     enrolled = bool(own >= 0 and rng.random() < ENROLLED_SHARE)
+    others = strangers.columns
     if rng.random() < LOOK_ALIKE_SHARE:
-        by_length = others[np.argsort(scores.length_log_ratio[row, others], kind="stable")]
-        near = scores.length_log_ratio[row, others] <= np.log1p(LOOK_ALIKE_TOLERANCE)
-        others = by_length[: max(int(near.sum()), size)]
+        others = strangers.by_length[: max(strangers.alike, size)]
     drawn = rng.choice(others, size=min(size - enrolled, others.size), replace=False)
     return np.append(drawn, own) if enrolled else drawn
 
