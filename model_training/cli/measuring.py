@@ -165,6 +165,8 @@ def calibrate(
     with common.exit_on_error(ValueError):
         dataset = read_hoss(data)
         chips = _held_out(dataset, held_out_of) if held_out_of else all_chips(dataset)
+        of_test = all_chips(read_hoss(test)) if test is not None else ()
+        _require_other_ships(chips, of_test)
         fitted = with_harder_chips((*chips, *_background_chips(background)), harder_share, seed)
         table = embed_both_ways(fitted, bundle, threads, seed)
         preference = ways.choose_preference(table, seed)
@@ -184,8 +186,6 @@ def calibrate(
         names = {"validation": spec.fitted_on}
         if test is not None:
             names["test"] = tested_on or test.resolve().name
-            of_test = all_chips(read_hoss(test))
-            _require_other_ships(chips, of_test)
             test_chips = with_harder_chips(
                 (*of_test, *_background_chips(test_background)), harder_share, seed + 1
             )

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from model_training.calibration.context import PROTOCOL
+from model_training.cli import measuring
 from model_training.data.holdout import held_out_vessels
 from model_training.data.hoss import read_hoss
 from model_training.encoder.stores import open_stores
@@ -40,6 +43,7 @@ def test_calibrate_writes_calibration_report_metrics_and_diagram(
     parts = json.loads(report.read_text())
     assert set(parts) == {"validation", "test", "test both ways", "test by GSD"}
     assert set(parts["test by GSD"]) == {"2", "3", "5", "10"}
+    assert parts["validation"]["open_set"] == parts["test"]["open_set"] == []
     metrics = [Metric.model_validate(row) for row in json.loads((folder / "m.json").read_text())]
     protocols = [metric.protocol for metric in metrics]
     assert protocols == [
@@ -60,26 +64,22 @@ def test_background_ships_fill_galleries_and_are_never_queries(
 ) -> None:
     background = tmp_path / "background"
     write_chips(background, *(f"{i:04d}_b_{s}.tif" for i in range(40) for s in SENSORS))
-    arguments = ("calibrate", "--bundle", models, "--data", fleet, "--test", others)
-    backgrounds = ("--background", background, "--test-background", background)
-    sizes: dict[tuple[str, str], set[int]] = {}
-    ships: dict[tuple[str, str], int] = {}
-    options: tuple[tuple[str, tuple[object, ...]], ...] = (("without", ()), ("with", backgrounds))
-    for name, extra in options:
-        report = tmp_path / f"{name}.json"
-        files = ("--out", tmp_path / "c.json", "--report", report, "--metrics", tmp_path / "m.json")
-        result = run(*arguments, *extra, *files, "--fitted-on", "val", "--tested-on", "test")
-        assert result.exit_code == 0, result.stderr
-        for part, numbers in json.loads(report.read_text()).items():
-            if part == "test by GSD":
-                continue
-            sizes[name, part] = {point["gallery_vessels"] for point in numbers["open_set"]}
-            ships[name, part] = numbers["ships"]
-            assert 0 <= numbers["brier_first_candidate"]["value"] <= 1
-    assert sizes["without", "test"] == sizes["without", "validation"] == set()
-    assert sizes["with", "test"] == sizes["with", "validation"] == {50}
-    assert len(set(ships.values())) == 1
-    metrics = [Metric.model_validate(row) for row in json.loads((tmp_path / "m.json").read_text())]
+    report, metrics_file = tmp_path / "r.json", tmp_path / "m.json"
+    result = run(
+        *("calibrate", "--bundle", models, "--data", fleet, "--test", others),
+        *("--background", background, "--test-background", background),
+        *("--fitted-on", "val", "--tested-on", "test"),
+        *("--out", tmp_path / "c.json", "--report", report, "--metrics", metrics_file),
+    )
+    assert result.exit_code == 0, result.stderr
+    documents = json.loads(report.read_text())
+    for part in ("validation", "test"):
+        numbers = documents[part]
+        assert numbers["ships"] == 25
+        assert {point["gallery_vessels"] for point in numbers["open_set"]} == {50}
+        assert 0 <= numbers["brier_first_candidate"]["value"] <= 1
+    assert documents["test both ways"]["ships"] == 25
+    metrics = [Metric.model_validate(row) for row in json.loads(metrics_file.read_text())]
     open_set = [metric for metric in metrics if metric.protocol == "open set"]
     assert {(metric.dataset, metric.gallery) for metric in open_set} == {("test", 50)}
     assert len(open_set) == 4
@@ -144,14 +144,15 @@ def test_calibration_has_ships_of_its_own_where_enough_are_held_out(
     assert "24 of 48 held-out ships calibrate; they serve nothing else" in result.stderr
 
 
-def test_test_chips_that_calibrate_are_refused(
-    models: Path, fleet: Path, hoss_run: tuple[Path, Path], tmp_path: Path
+def test_test_chips_that_calibrate_are_refused_before_any_chip_is_embedded(
+    fleet: Path, hoss_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measuring, "open_model", None)
     root, _ = hoss_run
     write_test_split(root, 21)
     for folder in (fleet, root):  # without --held-out-of, both are the chips of the test split
         result = run(
-            *("calibrate", "--bundle", models, "--data", folder, "--test", folder),
+            *("calibrate", "--bundle", tmp_path, "--data", folder, "--test", folder),
             *("--out", tmp_path / "c.json"),
         )
         assert result.exit_code == 2
