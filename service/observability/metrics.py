@@ -15,7 +15,7 @@ from service.access.caller import current_caller
 from service.contract.framing.records import Framing
 from service.contract.similarity import SIMILARITY_EDGES
 from service.observability.drift import ExpectedShare
-from service.observability.tracing import NoTracing, Tracing, current_trace_id
+from service.observability.tracing import Tracing, current_trace_id
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
@@ -25,7 +25,7 @@ class Telemetry:
     """The metrics of one application, in a registry of its own so that tests share no counts."""
 
     def __init__(self, tracing: Tracing | None = None) -> None:
-        self.tracing = tracing or NoTracing()
+        self.tracing = tracing or Tracing()
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRat
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.observability.tracing import RequestTrace, current_trace_id
+from service.observability.tracing import RequestTrace, Tracing, current_trace_id
 
 log = logging.getLogger("crossfix.tracing")
 
@@ -31,8 +31,8 @@ CLOSING_THREAD = "spans"
 SERVER_ERROR = 500
 
 
-class OtlpTracing:
-    """A `Tracing` that sends its spans to a collector.
+class OtlpTracing(Tracing):
+    """Sends its spans to a collector.
 
     Spans wait in a bounded queue; when the collector is slow or unreachable, the oldest are lost.
     """
@@ -109,7 +109,7 @@ class OtlpTracing:
         closing.join(CLOSING_TIMEOUT_S)
 
 
-class _SpanTrace:
+class _SpanTrace(RequestTrace):
     """A `RequestTrace` around a span."""
 
     def __init__(self, span: Span, method: str) -> None:

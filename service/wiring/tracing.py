@@ -1,6 +1,6 @@
 """Open tracing. The packages that send traces are imported only when a collector is configured."""
 
-from service.observability.tracing import NoTracing, Tracing
+from service.observability.tracing import Tracing
 from service.settings import PREFIX, Settings, SettingsError
 
 
@@ -11,7 +11,7 @@ def open_tracing(settings: Settings) -> Tracing:
         SettingsError: a collector is configured, but the package that sends traces is missing.
     """
     if settings.tracing_endpoint is None:
-        return NoTracing()
+        return Tracing()
     try:
         from service.observability.otlp import OtlpTracing
     except ModuleNotFoundError as error:

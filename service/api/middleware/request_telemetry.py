@@ -11,7 +11,7 @@ from service.api.errors import METHODS
 from service.api.middleware.base import HttpMiddleware
 from service.identity.retry_budget import one_retry_budget
 from service.observability.metrics import Telemetry
-from service.observability.tracing import NoTracing, Tracing
+from service.observability.tracing import Tracing
 
 REQUEST_ID = b"x-request-id"
 
@@ -57,7 +57,7 @@ class RequestTelemetry(HttpMiddleware):
                 trace.record_response(route, status)
 
     def _tracing(self, scope: Scope) -> Tracing:
-        return NoTracing() if scope["path"] in self._untraced_paths else self._telemetry.tracing
+        return Tracing() if scope["path"] in self._untraced_paths else self._telemetry.tracing
 
 
 def _traceparent(request: Request) -> str | None:
