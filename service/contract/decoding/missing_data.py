@@ -153,6 +153,24 @@ def suspected_filling(values: NDArray[Any]) -> list[str]:
     ]
 
 
+def suspected_cut(planes: NDArray[Any]) -> list[str]:
+    """Warn where the last rows of a band are 0, as in a file that was not copied to its end.
+
+    Args:
+        planes: `[B, H, W]`, without alpha bands and without a declaration that 0 is no data.
+    """
+    height = planes.shape[1]
+    with np.errstate(invalid="ignore"):  # NaN is rejected later
+        shown = np.asarray(planes.any(axis=2))[:, ::-1]  # [B, H], from the last row
+    blank = int(np.where(shown.any(axis=1), shown.argmax(axis=1), 0).max())
+    if blank <= MAX_FILLED_SHARE * height:
+        return []
+    return [
+        f"the last {blank} of {height} rows are 0: send the file again if it was not copied whole, "
+        "or declare 0 as the no-data value"
+    ]
+
+
 def nodata_note(missing: int, total: int) -> str:
     """Say how many pixels carry no data."""
     return f"{missing / total:.1%} of the pixels are no-data or transparent: set to 0"

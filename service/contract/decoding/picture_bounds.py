@@ -114,7 +114,7 @@ def picture_of_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, int]:
         the JPEG; and how many bytes follow it, without zeros at the end.
 
     Raises:
-        CorruptChipError: it has more scans or compressed data than any encoder writes.
+        CorruptChipError: it has no end, or more scans or compressed data than any encoder writes.
     """
     end = data.find(_END_OF_IMAGE, header.scan_at)
     scanned = data[header.scan_at :] if end < 0 else data[header.scan_at : end + 2]
@@ -124,14 +124,18 @@ def picture_of_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, int]:
 
 
 def require_bounded_scans(header: JpegHeader, scanned: bytes) -> None:
-    """Reject the scans of a JPEG that cost more than its pixels justify.
+    """Reject the scans of a JPEG that have no end, or cost more than its pixels justify.
 
     Args:
         scanned: from the first scan on.
 
     Raises:
-        CorruptChipError: there are too many scans, or too many bytes.
+        CorruptChipError: there are too many scans, or too many bytes, or no mark of their end.
     """
+    if _END_OF_IMAGE not in scanned:  # decoders take zeros in its place for pixels
+        raise CorruptChipError(
+            "the JPEG is truncated or damaged (it has no end mark); send the complete file"
+        )
     pixels = header.width * header.height
     scans = scanned.count(_START_OF_SCAN)
     most = min(MAX_SCANS, MAX_SCANNED_PIXELS // max(pixels, 1))

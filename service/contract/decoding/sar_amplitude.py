@@ -23,7 +23,7 @@ MAX_NAMED_DB, MIN_NAMED_DB_SPAN = 100.0, 10.0
 """Uncalibrated counts of 16 bits have up to 96 dB; amplitudes that are calibrated, and named dB by
 mistake, span less than 10."""
 WRAPPED_BELOW = -(2**14)
-"""Counts of 16 bits from 32,768 to 49,152 become smaller numbers where they are read as int16."""
+"""Counts of 16 bits from 32,768 to 49,151 are smaller numbers where they are read as int16."""
 DECIBEL_STEP = 0.01
 """Decibels are rounded to this step, far below any radar's accuracy, so that a product is the same
 chip whether it stores them as floats or as scaled integers."""

@@ -23,7 +23,7 @@ from service.contract.chip import Modality
 from service.contract.decoding import limits
 from service.contract.decoding.bands import RGB, BandLayout, Colour, bands_to_read, marked_as_named
 from service.contract.decoding.control_points import local_transform
-from service.contract.decoding.missing_data import declared_no_data
+from service.contract.decoding.missing_data import declared_no_data, suspected_cut
 from service.contract.decoding.modality import modality_in
 from service.contract.decoding.raster import (
     Georeference,
@@ -218,6 +218,8 @@ def _to_raster(
     read = (0,) if palette else bands_to_read(layout, modality, band)
     samples: NDArray[Any] = _read_whole(source, [i + 1 for i in read])
     nodata, notes = declared_no_data(page.no_data, samples.dtype)
+    if nodata != 0 and mask is None and not palette:
+        notes += suspected_cut(samples[[layout.colours[i] != "alpha" for i in read]])
     scales = tuple((float(source.scales[i]), float(source.offsets[i])) for i in read)
     notes += _absences(page) + _unread_metadata(page) + _ignored_scales(source, read)
     if palette:

@@ -1,4 +1,4 @@
-"""Damage in a TIFF is refused where it can be known, and said where it is only suspected."""
+"""Damage is refused where it can be known, and said where it is only suspected."""
 
 import struct
 
@@ -220,3 +220,23 @@ def test_ycbcr_without_jpeg_is_refused(compression: str) -> None:
     for each in (data, untold):
         with pytest.raises(UnsupportedFormatError, match="save it as RGB"):
             decode_chip(each, gsd_m=1.0)
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+def test_a_file_whose_end_is_zeros_warns(interleave: str) -> None:
+    """As programs leave it that reserve the space of a file before they copy it."""
+    data = tiff_bytes(rgb_planes(), photometric="RGB", interleave=interleave)
+    warning = "rows are 0: send the file again"
+    assert not any(warning in text for text in decode_chip(data, gsd_m=1.0).warnings)
+    cut = data[:-400] + bytes(400)
+    assert any(warning in text for text in decode_chip(cut, gsd_m=1.0).warnings)
+    declared = tiff_bytes(rgb_planes() * (np.arange(60) < 50)[:, None], nodata=0)
+    assert not any(warning in text for text in decode_chip(declared, gsd_m=1.0).warnings)
+
+
+@pytest.mark.parametrize("share", [0.7, 0.8, 0.99])
+def test_a_jpeg_whose_end_is_zeros_is_refused(share: float) -> None:
+    data = good_jpeg()
+    whole = int(share * len(data))
+    with pytest.raises(CorruptChipError, match="no end mark"):
+        decode_chip(data[:whole] + bytes(len(data) - whole), gsd_m=1.0)
