@@ -19,7 +19,7 @@ export function GalleryPage({ id, query, who }) {
   const [dialog, setDialog] = useState(null);
   const [unsaved, setUnsaved] = useState(null);
   const shown = Number(query.get("shown")) || PAGE;
-  const { vessels, more, error, loading, reload } = useVesselSearch(text, { type, shown });
+  const { vessels, more, of, error, loading, reload } = useVesselSearch(text, { type, shown });
   const types = useLoaded((signal) => get("gallery/types", null, signal), [turn]).value?.types || [];
   useEffect(() => { if (turn) reload(); }, [turn]);
   const changed = () => setTurn((one) => one + 1);
@@ -38,7 +38,7 @@ export function GalleryPage({ id, query, who }) {
         <button type="button" disabled=${!allowed} onClick=${() => setDialog("import")}>${T.gallery.import}</button>
       </div>
       <${Fault} error=${error} retry=${reload} />
-      <ul class="list" data-searched=${loading ? "" : text}>
+      <ul class="list" data-searched=${of.search}>
         ${vessels?.map((vessel) => html`<li key=${vessel.id}><button type="button" class="row"
             aria-current=${vessel.id === id ? "true" : undefined} onClick=${() => go("gallery", vessel.id, { ...filters, shown: query.get("shown") })}>
           <span class="who"><strong>${vesselName(vessel)}</strong><small>${vesselLine(vessel)}</small></span>

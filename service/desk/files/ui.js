@@ -124,7 +124,8 @@ export function Toasts() {
 
 /**
  * The first `shown` records of a list of the API, and more of it when `shown` grows. Returns
- * `{records, more, error, loading, reload}`; `more` tells whether the list goes on.
+ * `{records, more, of, error, loading, reload}`; `more` tells whether the list goes on, `of` the filters of
+ * the records, which lag behind while the next ones load.
  */
 export function useListing(path, filters, shown, settleMs) {
   const settled = useSettled(JSON.stringify(filters), settleMs);
@@ -141,14 +142,14 @@ export function useListing(path, filters, shown, settleMs) {
     return kept.current;
   }, [settled, shown]);
   const again = () => { kept.current = {}; reload(); };
-  return { ...state, records: value?.records, more: Boolean(value?.cursor), reload: again };
+  return { ...state, records: value?.records, more: Boolean(value?.cursor), of: JSON.parse(value?.settled || "{}"), reload: again };
 }
 
 const byName = new Intl.Collator("en", { numeric: true });
 
 /** Search vessels by the beginning of a word of the name, or of a number; those listed are sorted by name. */
 export function useVesselSearch(text, { type = "", shown = 30 } = {}) {
-  const found = useListing("gallery", { search: text.trim(), type }, shown, 60);
+  const found = useListing("gallery", { search: text.trim(), type }, shown, 10);
   const vessels = useMemo(() => found.records
     && [...found.records].sort((a, b) => byName.compare(vesselName(a), vesselName(b))), [found.records]);
   return { ...found, vessels };
