@@ -11,8 +11,8 @@ from service.contract.framing.contrast import ContrastMap
 BoolMap = NDArray[np.bool_]
 
 _THRESHOLDS = (4.0, 8.0, 14.0, 22.0)
-"""Contrasts, in spreads of the water, at which regions are formed; the higher ones part a ship
-from quay or neighbour that touches it."""
+"""Contrasts, in spreads of the water, at which regions are formed; the higher ones separate
+a ship from a quay or another ship that touches it."""
 _FAINT = 2.0
 """Mean contrast over a neighbourhood at which a faint hull around a bright tower is sought."""
 _CLEAR = 0.8

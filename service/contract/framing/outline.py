@@ -167,7 +167,7 @@ def _with_faint_ends(
     if inside.size == 0:
         return ends
     beyond = (~filled[: inside[0]][::-1], ~filled[inside[-1] + 1 :])
-    # What does not end within reach is land, a wake or a neighbour.
+    # What does not end within reach is land, a wake or another ship.
     low, high = (float(part.argmax()) if part.any() else 0.0 for part in beyond)
     least = _LEAST_FAINT * (ends[1] - ends[0])
     return ends[0] - (low if low > least else 0.0), ends[1] + (high if high > least else 0.0)

@@ -15,8 +15,8 @@ from service.identity.records.checks import RecordCheck
 DIGEST, OWNER_DIGEST, VECTOR_DIGEST = "digest", "owner_digest", "vector_digest"
 DIGEST_BYTES = 16
 DECIMALS = 9
-"""Numbers are stored with so many decimals. Qdrant parses numbers of up to 15 digits exactly, but
-one in eight of those with 17 digits as its neighbour."""
+"""Numbers are stored with so many decimals. Qdrant reads numbers of up to 15 digits exactly, but
+one in eight of those with 17 digits as the next floating-point number."""
 
 Payload = dict[str, Any]
 CheckedRow = tuple[UUID, NDArray[np.float32] | None, Payload]

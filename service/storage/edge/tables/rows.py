@@ -102,8 +102,8 @@ class Rows:
         while needed > len(self._columns[IDS]):
             for name, column in self._columns.items():
                 more_rows = max(FIRST_ROWS, len(column) // 2)
-                room = np.zeros((more_rows, *column.shape[1:]), column.dtype)
-                self._columns[name] = np.concatenate([column, room])
+                empty = np.zeros((more_rows, *column.shape[1:]), column.dtype)
+                self._columns[name] = np.concatenate([column, empty])
 
     def put(
         self,

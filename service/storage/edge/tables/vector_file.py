@@ -52,11 +52,11 @@ class VectorFile:
             self._file = os.open(path, flags, 0o600)
         weakref.finalize(self, os.close, self._file)
         self._vectors = np.empty((0, width), np.float32)
-        room = os.fstat(self._file).st_size // (4 * width)
-        if room < rows:
-            raise ValueError(f"{path} holds {room} rows, not {rows}")
+        capacity = os.fstat(self._file).st_size // (4 * width)
+        if capacity < rows:
+            raise ValueError(f"{path} holds {capacity} rows, not {rows}")
         if rows:
-            self._map(room)
+            self._map(capacity)
 
     def make_room(self, rows: int) -> None:
         """Take disk space for so many rows, so that no later `put` of them fails.
@@ -65,10 +65,10 @@ class VectorFile:
             StoreFullError, StoreUnavailableError: nothing was changed.
         """
         if rows > len(self._vectors):
-            room = max(rows, FIRST_ROWS, int(GROWTH * len(self._vectors)))
+            capacity = max(rows, FIRST_ROWS, int(GROWTH * len(self._vectors)))
             with disk_errors(f"use {self._path}"):
-                os.posix_fallocate(self._file, 0, 4 * self._width * room)
-                self._map(room)
+                os.posix_fallocate(self._file, 0, 4 * self._width * capacity)
+                self._map(capacity)
 
     def sync(self) -> None:
         """Bring all rows to disk; raise OSError if the disk refuses."""
@@ -123,9 +123,9 @@ class VectorFile:
             np.dot(self._vectors[some], query, out=products[start : start + len(some)])
         return products.clip(-1.0, 1.0, out=products)
 
-    def _map(self, room: int) -> None:
-        pages = mmap.mmap(self._file, 4 * self._width * room, prot=mmap.PROT_READ)
-        self._vectors = np.frombuffer(pages, np.float32).reshape(room, self._width)
+    def _map(self, capacity: int) -> None:
+        pages = mmap.mmap(self._file, 4 * self._width * capacity, prot=mmap.PROT_READ)
+        self._vectors = np.frombuffer(pages, np.float32).reshape(capacity, self._width)
 
 
 def checksums(vectors: NDArray[np.float32]) -> NDArray[np.uint32]:
