@@ -199,6 +199,30 @@ def test_maps_go_the_shorter_way_across_the_antimeridian(desk: WatchedPage, side
     assert areas == [[170, -10, -160, 10]] * 2
 
 
+LAND_IN_TILES = """async (tiles) => {
+  const { landLayer, projected } = await import("./desk/land.js");
+  const ring = [[170, -40], [-170, -40], [-170, 40], [170, 40], [170, -40]];
+  const land = projected({ features: [{ geometry: { type: "Polygon", coordinates: [ring] } }] });
+  const extend = (one) => function Layer() { return one; };
+  const layer = landLayer({ GridLayer: { extend } }, land);
+  return tiles.map(([x, y, z]) => {
+    const tile = layer.createTile({ x, y, z });
+    const { data } = tile.getContext("2d").getImageData(tile.width / 2, tile.height / 2, 1, 1);
+    return data[3] > 0;
+  });
+}"""
+
+
+def test_land_across_the_antimeridian_is_drawn_in_the_tiles_that_show_it(desk: WatchedPage) -> None:
+    page = desk.open("#/about")
+    inside, outside = (
+        [(63, 31, 6), (0, 32, 6), (1023, 500, 10)],
+        [(32, 31, 6), (60, 31, 6), (0, 9, 6)],
+    )
+    drawn = page.evaluate(LAND_IN_TILES, inside + outside)
+    assert drawn == [True] * 3 + [False] * 3
+
+
 def test_the_model_card_breaks_no_word_and_does_not_push_the_rest_away(desk: WatchedPage) -> None:
     page = desk.open("#/about")
     frame = page.locator(".card .table-frame").first
