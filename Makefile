@@ -63,7 +63,7 @@ test-container: $(DEV)/.ready ## build the image and run it for real; GPU=1: the
 check: $(DEV)/.ready ## lint, types, import rules, manifests, locked dependencies
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
-	$(DEV)/bin/mypy
+	$(DEV)/bin/mypy --num-workers 2
 	$(DEV)/bin/lint-imports
 	scripts/operator-rules --check
 	scripts/vendor-desk --check
