@@ -47,6 +47,10 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"CDF\x02", "a NetCDF file", _CONVERT),
     (b"CDF\x05", "a NetCDF file", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
+    (b"SIMPLE  =", "a FITS file", _CONVERT),
+    (b"MATLAB 5.0 MAT-file", "a MATLAB file", _CONVERT),
+    (b"P5\n", "a PGM picture", _CONVERT),
+    (b"P6\n", "a PPM picture", _CONVERT),
     (b"\x7fELF", "a program", "send a TIFF, PNG or JPEG chip"),
     (b"MZ", "a program", "send a TIFF, PNG or JPEG chip"),
 )

@@ -185,10 +185,10 @@ def _mask_of(data: bytes, page: TiffPage, directories: list[Tags]) -> TiffPage |
         if first(tags, Tag.SUBFILE, 0) & (_MASK | _REDUCED) == _MASK
     ]
     fitting = [mask for mask in masks if (mask.width, mask.height) == (page.width, page.height)]
-    if len(fitting) > 1 or any(mask.samples != 1 for mask in fitting):
+    if len(masks) > len(fitting) or len(fitting) > 1 or any(mask.samples != 1 for mask in fitting):
         raise CorruptChipError(
-            f"the TIFF has {len(fitting)} masks of the size of its picture, at most one of one "
-            "band is read; write the file anew"
+            f"the TIFF has {len(masks)} mask(s), {len(fitting)} of them as large as its picture; "
+            "one of this size and one band is read: write the file anew"
         )
     return fitting[0] if fitting else None
 

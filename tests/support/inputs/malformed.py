@@ -93,6 +93,7 @@ FORMATS = [
     MalformedCase("hdf5", lambda: b"\x89HDF\r\n\x1a\n" + bytes(64), UnsupportedFormatError, "HDF5"),
     MalformedCase("nitf", lambda: b"NITF02.10" + bytes(64), UnsupportedFormatError, "NITF"),
     MalformedCase("numpy", lambda: b"\x93NUMPY\x01\x00", UnsupportedFormatError, "NumPy"),
+    MalformedCase("fits", lambda: b"SIMPLE  = T" + b" " * 99, UnsupportedFormatError, "FITS"),
     MalformedCase("program", lambda: b"\x7fELF" + bytes(64), UnsupportedFormatError, "program"),
     MalformedCase("gif-named-tif", lambda: b"GIF89a" + bytes(9), UnsupportedFormatError, "GIF"),
     MalformedCase("tiff-after-junk", lambda: b"\xfe" + good_sar(), UnsupportedFormatError, "known"),

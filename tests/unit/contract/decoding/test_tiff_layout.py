@@ -142,10 +142,16 @@ def test_a_mask_says_where_the_picture_has_data(
     assert any("10.0% of the pixels are no-data" in warning for warning in chip.warnings)
 
 
+def test_a_mask_of_another_size_is_rejected() -> None:
+    data = write_tiff([Page(FULL), Page(np.ones((30, 10), np.uint8), subfile=4)])
+    with pytest.raises(CorruptChipError, match="0 of them as large as its picture"):
+        decode_chip(data, gsd_m=1.0)
+
+
 def test_two_masks_of_one_picture_are_rejected() -> None:
     mask = np.full(FULL.shape, 255, np.uint8)
     data = write_tiff([Page(FULL), Page(mask, subfile=4), Page(mask, subfile=4)])
-    with pytest.raises(CorruptChipError, match="2 masks"):
+    with pytest.raises(CorruptChipError, match="2 mask"):
         decode_chip(data, gsd_m=1.0)
 
 
