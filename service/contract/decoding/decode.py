@@ -67,7 +67,10 @@ def decode_chip(
     reversed_rows = ground is not None and ground.is_mirrored
     if ground is not None and ground.is_mirrored:
         pixels, ground = np.ascontiguousarray(pixels[::-1]), ground.upside_down()
-        notes.append("the GeoTIFF shows the ground mirrored: its rows were reversed")
+        notes.append(
+            "the GeoTIFF shows the ground mirrored, as where its rows run north, or latitude and "
+            "longitude are exchanged: its rows were reversed"
+        )
     if ground is not None and _is_measured_gsd(gsd_m, ground):
         _require_right_angles(ground)
         pixels, more = _square(pixels, ground)
