@@ -35,12 +35,17 @@ export function newId() {
 }
 
 async function problemOf(response) {
-  const body = await response.json().catch(() => null);
-  const known = session.get();
-  if (response.status === 401 && known?.name) {
-    session.set({ ...known, name: null, role: null, ended: true, before: known.name });
-  }
-  return new Problem(response.status, body);
+  return new Problem(response.status, await response.json().catch(() => null));
+}
+
+let signIns = 0;
+
+/** Say that the session has ended, and wait until the analyst has signed in again. */
+function signedInAgain() {
+  session.set((old) => ({ ...old, name: null, role: null, ended: true, before: old.before || old.name }));
+  return new Promise((resolve) => {
+    const stop = session.follow(({ name }) => { if (name) { stop(); resolve(); } });
+  });
 }
 
 /** After how many milliseconds a request is sent again: null if the answer stays the same. */
@@ -50,13 +55,21 @@ async function repeatAfter(response, usual) {
   return busy ? Number(response?.headers.get("Retry-After")) * 1000 || usual : null;
 }
 
-/** Send a request, which must be safe to repeat: again while the service is away or busy. Throws Problem. */
+/**
+ * Send a request, which must be safe to repeat: again while the service is away or busy, and when the
+ * analyst has signed in again. Throws Problem.
+ */
 async function send(path, options) {
   const until = performance.now() + (options.body instanceof FormData ? PATIENCE_MS.files : PATIENCE_MS.usual);
   for (let usual = FIRST_WAIT_MS; ; usual = Math.min(2 * usual, LONGEST_WAIT_MS)) {
+    const began = signIns;
     const response = await fetch(url(path), { credentials: "same-origin", ...options }).catch((error) => {
       if (error.name === "AbortError") throw error;
     });
+    if (response?.status === 401 && path !== "session") {
+      if (began === signIns) await signedInAgain();
+      continue;
+    }
     const wait = await repeatAfter(response, usual);
     const doneTwice = !response && options.method === "DELETE"; // it may have been done, and the second is refused
     if (wait === null || doneTwice || performance.now() + wait > until) {
@@ -133,6 +146,7 @@ export async function loadBundle() {
 export async function signIn(key) {
   const known = await call("POST", "session", { json: { key } });
   const { before } = session.get();
+  signIns += 1;
   if (before && before !== known.name) location.reload(); // the page holds chips and notes of someone else
   else session.set(known);
 }

@@ -2,7 +2,7 @@
 import {
   html, useEffect, useMemo, useRef, useState, useStore, createStore, useLoaded, useSettled, addressOf,
 } from "./lib.js";
-import { get, bundle, session } from "./api.js";
+import { get, bundle } from "./api.js";
 import { percent, vesselName, vesselLine, previewUrl } from "./format.js";
 import { T } from "./texts.js";
 
@@ -21,10 +21,8 @@ export const Bar = ({ share, none }) => html`
     <span style=${`width:${Math.max(0.5, (share || 0) * 100)}%`}></span>
   </span>`;
 
-/** A sentence that says what was wrong and what would be right; tried again after the next sign-in. */
+/** A sentence that says what was wrong and what would be right. */
 export function Fault({ error, retry }) {
-  const name = useStore(session)?.name;
-  useEffect(() => { if (error?.status === 401 && name) retry?.(); }, [name]);
   if (!error) return null;
   return html`<div class="fault" role="alert">
     <span>${error.message}${error.vesselId && html` <${VesselLink} id=${error.vesselId} />`}</span>
