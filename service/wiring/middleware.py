@@ -1,5 +1,7 @@
 """Choose the options of the middleware from the settings: keys, limits, idempotency."""
 
+from typing import TYPE_CHECKING
+
 from service.api.middleware.allowed_origins import AllowedOrigins
 from service.api.middleware.stack import MiddlewareOptions
 from service.api.routes.desk import desk_paths
@@ -7,12 +9,14 @@ from service.api.routes.session import SESSION
 from service.desk import FILES
 from service.settings import PREFIX, Settings, SettingsError, is_loopback
 from service.storage.local.keys import KeyFile
-from service.storage.redis.link import RedisLink
 from service.wiring.gallery_markers import keys_made
 from service.wiring.stores import open_idempotency_store, open_rate_limiter
 
+if TYPE_CHECKING:
+    from service.storage.redis.link import RedisLink
 
-def middleware_options(settings: Settings, redis: RedisLink | None) -> MiddlewareOptions:
+
+def middleware_options(settings: Settings, redis: "RedisLink | None") -> MiddlewareOptions:
     """Read the keys, and choose the stores of request counts and stored responses.
 
     Args:

@@ -45,14 +45,11 @@ from service.storage.local.claims import MemoryClaimStore
 from service.storage.local.idempotency import Lifetimes, MemoryIdempotencyStore
 from service.storage.local.outbox import FolderOutbox
 from service.storage.local.rate_limits import MemoryRateLimiter, Rate
-from service.storage.redis.cache import RedisCache
-from service.storage.redis.idempotency import RedisIdempotencyStore
-from service.storage.redis.link import RedisLink
-from service.storage.redis.rate_limits import RedisRateLimiter
 from service.storage.server.repeating import CallWatch
 from service.storage.sqlite.matches import SqliteMatchStore
 
 if TYPE_CHECKING:
+    from service.storage.redis.link import RedisLink
     from service.storage.s3.bucket import Bucket
     from service.storage.server.connection import ServerConnection
     from service.storage.server.replication import Replication
@@ -77,7 +74,7 @@ class SharedStores:
     matches: MatchStore
     claims: ClaimStore
     cache: EmbeddingCache
-    redis: RedisLink | None
+    redis: "RedisLink | None"
     audit: AuditLog
     outbox: Outbox
     write_all: WriteAll
@@ -111,7 +108,7 @@ def protect_data_folder(settings: Settings) -> None:
 
 
 def open_shared_stores(
-    settings: Settings, redis: RedisLink | None, watch: CallWatch
+    settings: Settings, redis: "RedisLink | None", watch: CallWatch
 ) -> SharedStores:
     """Open the stores that do not depend on the bundle, after the embedded gallery was opened."""
     with ExitStack() as on_error:
@@ -123,7 +120,7 @@ def open_shared_stores(
         on_error.callback(claims.close)
         audit = open_audit_log(audit_folder(settings), settings.replica)
         on_error.pop_all()
-    cache = MemoryCache(settings.cache_entries) if redis is None else RedisCache(redis)
+    cache = _open_cache(settings, redis)
     outbox = FolderOutbox(settings.data_dir / "outbox")
     write_all = in_sequence if is_embedded(settings) else in_parallel
     return SharedStores(chips, matches, claims, cache, redis, audit, outbox, write_all)
@@ -259,25 +256,45 @@ def audit_folder(settings: Settings) -> Path:
     return settings.data_dir / "audit"
 
 
-def open_redis(settings: Settings) -> RedisLink | None:
+def _open_cache(settings: Settings, redis: "RedisLink | None") -> EmbeddingCache:
+    if redis is None:
+        return MemoryCache(settings.cache_entries)
+    from service.storage.redis.cache import RedisCache
+
+    return RedisCache(redis)
+
+
+def open_redis(settings: Settings) -> "RedisLink | None":
     """Open the link to Redis; return None when none is configured."""
-    return None if settings.redis_url is None else RedisLink(settings.redis_url)
+    if settings.redis_url is None:
+        return None
+    from service.storage.redis.link import RedisLink
+
+    return RedisLink(settings.redis_url)
 
 
-def open_rate_limiter(settings: Settings, redis: RedisLink | None) -> RateLimiter | None:
+def open_rate_limiter(settings: Settings, redis: "RedisLink | None") -> RateLimiter | None:
     """Open the rate limiter, with Redis that of all replicas; return None without a limit."""
     if settings.rate_limit_per_minute == 0:
         return None
     rate = Rate(settings.rate_limit_per_minute, settings.rate_limit_burst)
     local = MemoryRateLimiter(rate)
-    return local if redis is None else RedisRateLimiter(redis, rate, local)
+    if redis is None:
+        return local
+    from service.storage.redis.rate_limits import RedisRateLimiter
+
+    return RedisRateLimiter(redis, rate, local)
 
 
-def open_idempotency_store(redis: RedisLink | None) -> IdempotencyStore:
+def open_idempotency_store(redis: "RedisLink | None") -> IdempotencyStore:
     """Open the idempotency store, with Redis that of all replicas."""
     lifetimes = Lifetimes(CLAIM_LIFETIME_S, RESPONSE_LIFETIME_S)
     local = MemoryIdempotencyStore(lifetimes)
-    return local if redis is None else RedisIdempotencyStore(redis, lifetimes, local)
+    if redis is None:
+        return local
+    from service.storage.redis.idempotency import RedisIdempotencyStore
+
+    return RedisIdempotencyStore(redis, lifetimes, local)
 
 
 def open_replication(settings: Settings) -> "Replication":

@@ -23,7 +23,8 @@ PROGRAM = """
     with TestClient(app, base_url="http://127.0.0.1") as client:
         answer = client.post("/match", files={{"chip": sar_tiff(1)}})
         assert answer.status_code == 200, answer.text
-    for name in ("torch", "onnx", "model_training", "export", "service.observability.otlp"):
+    unused = ("qdrant_client", "redis", "service.observability.otlp")
+    for name in ("torch", "onnx", "model_training", "export", *unused):
         assert name not in sys.modules, name + " was imported"
     print("clean")
 """
