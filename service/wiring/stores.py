@@ -316,14 +316,11 @@ def _connect(
     settings: Settings, least_timeout_s: float = 0.0, watch: CallWatch | None = None
 ) -> "ServerConnection":
     """Return a connection to the Qdrant server, for one store."""
-    from service.storage.server.connection import ServerConnection, Transport
+    from service.storage.server.connection import ServerConnection
 
     timeout_s = max(least_timeout_s, settings.qdrant_timeout_s)
-    return ServerConnection(
-        settings.qdrant_urls,
-        _revealed(settings.qdrant_api_key),
-        Transport(timeout_s, watch or CallWatch()),
-    )
+    api_key = _revealed(settings.qdrant_api_key)
+    return ServerConnection(settings.qdrant_urls, api_key, timeout_s, watch)
 
 
 def _open_bucket(settings: Settings) -> "Bucket":

@@ -16,7 +16,7 @@ from service.identity.recovery import Recovery
 from service.identity.uploads import ChipUpload, UploadEmbedder
 from service.storage.local.cache import MemoryCache
 from service.storage.server.claims import ServerClaimStore
-from service.storage.server.connection import ServerConnection, Transport
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from tests.support.doubles.qdrant_http import QdrantDouble, running_qdrant
 from tests.support.fakes.chips import FakeChipStore
@@ -41,9 +41,9 @@ class Replica:
 
     def __init__(self, server: QdrantDouble, chips: FakeChipStore) -> None:
         self.gallery: ServerGallery = ServerGallery(
-            ServerConnection(server.url, transport=Transport(30)), FakeEmbedder.bundle_id, WIDTH
+            ServerConnection(server.url, timeout_s=30), FakeEmbedder.bundle_id, WIDTH
         )
-        self.claims = ServerClaimStore(ServerConnection(server.url, transport=Transport(30)))
+        self.claims = ServerClaimStore(ServerConnection(server.url, timeout_s=30))
         context = make_context(self.gallery, chips, claims=self.claims)
         upload_embedder = UploadEmbedder(FakeEmbedder(), MemoryCache(0), LocalDecoder(), utc_now)
         recovery = Recovery(context, timedelta(minutes=1))

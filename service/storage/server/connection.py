@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
@@ -32,18 +32,6 @@ KEPT_CONNECTIONS = 32
 KEEP_S = 60.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """How a server is called.
-
-    Attributes:
-        timeout_s: seconds after which one attempt counts as unanswered.
-    """
-
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    watch: CallWatch = field(default_factory=CallWatch)
 
 
 def connect(url: str, api_key: str | None, timeout_s: float) -> QdrantClient:
@@ -80,15 +68,18 @@ class ServerConnection:
         self,
         server: QdrantClient | str | Sequence[str],
         api_key: str | None = None,
-        transport: Transport | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        watch: CallWatch | None = None,
     ) -> None:
         """Send nothing yet.
 
         Args:
             server: the server's address or those of its nodes, or a client to use as it is.
-            transport: see `Transport`.
+            timeout_s: seconds after which one attempt counts as unanswered.
+            watch: of the calls of this process; None: of this connection's alone.
         """
-        self._transport = transport = transport or Transport()
+        self._timeout_s = timeout_s
+        self._watch = watch or CallWatch()
         self._pool: ThreadPoolExecutor | None = None
         if isinstance(server, QdrantClient):
             self._links = [Link(server, "the given client")]
@@ -96,7 +87,7 @@ class ServerConnection:
             self._pool = ThreadPoolExecutor(READS_AT_ONCE, "qdrant")
             urls = [server] if isinstance(server, str) else list(server)
             urls *= LINKS_TO_ONE_ADDRESS if len(urls) == 1 else 1
-            self._links = [Link(connect(url, api_key, transport.timeout_s), url) for url in urls]
+            self._links = [Link(connect(url, api_key, timeout_s), url) for url in urls]
         self._current = random.randrange(len(self._links))
         self._prepare: Callable[[QdrantClient], None] | None = None
         self._preparing = threading.Lock()
@@ -121,8 +112,7 @@ class ServerConnection:
             StoreUnavailableError: the server does not answer or refuses, or this was closed.
             StoreFullError: the disk of the server is full.
         """
-        watch, timeout_s = self._transport.watch, self._transport.timeout_s
-        attempts = Attempts(watch, needs_most, timeout_s, len(self._links))
+        attempts = Attempts(self._watch, needs_most, self._timeout_s, len(self._links))
         while True:
             if self._closed:
                 raise StoreUnavailableError(

@@ -28,7 +28,7 @@ from service.identity.retry_budget import one_retry_budget
 from service.maintenance.backup import back_up
 from service.maintenance.restore import restore
 from service.storage.server.claims import ServerClaimStore
-from service.storage.server.connection import ServerConnection, Transport
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from service.storage.server.layout import (
     CLAIM_INDEXES,
@@ -74,7 +74,7 @@ class Replica:
         watch = CallWatch(self._count)
 
         def connection() -> ServerConnection:
-            return ServerConnection(cluster.urls, transport=Transport(timeout_s, watch))
+            return ServerConnection(cluster.urls, timeout_s=timeout_s, watch=watch)
 
         self.gallery = stack.enter_context(
             closing(ServerGallery(connection(), FakeEmbedder.bundle_id, WIDTH))

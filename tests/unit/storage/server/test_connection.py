@@ -10,7 +10,7 @@ from qdrant_client import QdrantClient
 
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.retry_budget import one_retry_budget
-from service.storage.server.connection import LINKS_TO_ONE_ADDRESS, ServerConnection, Transport
+from service.storage.server.connection import LINKS_TO_ONE_ADDRESS, ServerConnection
 from service.storage.server.repeating import CallWatch
 from tests.support.doubles.qdrant_http import QdrantDouble, RefusedError, running_qdrant
 
@@ -77,8 +77,8 @@ def test_a_call_that_may_succeed_later_is_repeated_and_counted(
 ) -> None:
     doubles[0].before = calls = Calls(2, failure)
     retries: list[None] = []
-    transport = Transport(watch=CallWatch(lambda: retries.append(None)))
-    with closing(ServerConnection(doubles[0].url, transport=transport)) as connection:
+    watch = CallWatch(lambda: retries.append(None))
+    with closing(ServerConnection(doubles[0].url, watch=watch)) as connection:
         assert connection.call(collections) == 0
     assert calls.made == 3
     assert len(retries) == 2
@@ -127,8 +127,7 @@ def test_an_outage_is_reported_within_the_budget_and_then_at_once(
     doubles: list[QdrantDouble],
 ) -> None:
     doubles[0].before = calls = Calls(10**9, disconnect)
-    transport = Transport(timeout_s=0.3)
-    with closing(ServerConnection(doubles[0].url, transport=transport)) as connection:
+    with closing(ServerConnection(doubles[0].url, timeout_s=0.3)) as connection:
         began = time.monotonic()
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             connection.call(collections)
@@ -151,7 +150,6 @@ def test_an_outage_is_reported_within_the_budget_and_then_at_once(
 def test_the_calls_of_a_request_share_its_budget(doubles: list[QdrantDouble]) -> None:
     """Every second call fails: each would have a budget of its own, the request has one."""
     limit_s = 2 * 0.2
-    transport = Transport(timeout_s=0.2)
     failing = False
 
     def fail_slowly_in_turn(_: str) -> None:
@@ -162,7 +160,7 @@ def test_the_calls_of_a_request_share_its_budget(doubles: list[QdrantDouble]) ->
             disconnect()
 
     doubles[0].before = fail_slowly_in_turn
-    with closing(ServerConnection(doubles[0].url, transport=transport)) as connection:
+    with closing(ServerConnection(doubles[0].url, timeout_s=0.2)) as connection:
         with one_retry_budget() as budget, suppress(StoreUnavailableError):
             for _ in range(100):
                 connection.call(collections)
@@ -183,10 +181,10 @@ def test_calls_at_the_same_time_spend_the_budget_once() -> None:
 
 def test_an_outage_is_known_to_all_stores_of_a_process(doubles: list[QdrantDouble]) -> None:
     doubles[0].before = Calls(10**9, disconnect)
-    transport = Transport(1.0, CallWatch())
+    watch = CallWatch()
     with (
-        closing(ServerConnection(doubles[0].url, transport=transport)) as one,
-        closing(ServerConnection(doubles[0].url, transport=transport)) as other,
+        closing(ServerConnection(doubles[0].url, timeout_s=1.0, watch=watch)) as one,
+        closing(ServerConnection(doubles[0].url, timeout_s=1.0, watch=watch)) as other,
     ):
         deadline = time.monotonic() + 2.5
         while time.monotonic() < deadline:

@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient, models
 from service.identity.errors import StoreFullError, StoreUnavailableError
 from service.identity.records.sightings import GalleryCounts, SightingFilter
 from service.identity.records.vessels import VesselState
-from service.storage.server.connection import ServerConnection, Transport
+from service.storage.server.connection import ServerConnection
 from service.storage.server.gallery import ServerGallery
 from tests.support.fakes.records import BUNDLE, WIDTH, embedded, make_vessel, query
 from tests.support.galleries import search
@@ -172,7 +172,7 @@ def stub() -> Iterator[Stub]:
 
 
 def gallery_at(url: str, timeout_s: float = 1, api_key: str | None = None) -> ServerGallery:
-    return ServerGallery(ServerConnection(url, api_key, Transport(timeout_s)), BUNDLE, WIDTH)
+    return ServerGallery(ServerConnection(url, api_key, timeout_s), BUNDLE, WIDTH)
 
 
 def collection_info(width: int | None, indexes: dict[str, str]) -> dict[str, object]:
