@@ -45,8 +45,10 @@ class IdempotencyClaim:
 
 
 CLAIM_LIFETIME_S = 60.0
-RESPONSE_LIFETIME_S = 24 * 3600.0
 """How long an unrenewed claim holds: a killed replica blocks its keys for this long."""
+
+RESPONSE_LIFETIME_S = 24 * 3600.0
+"""How long a response is kept."""
 
 
 class IdempotencyStore(Protocol):
