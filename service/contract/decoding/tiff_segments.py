@@ -11,7 +11,7 @@ from service.contract.decoding.tiff_directories import HEADER_BYTES
 from service.contract.decoding.tiff_layout import TiffPage
 from service.contract.errors import CorruptChipError
 
-UNCOMPRESSED, JPEG, LZMA = 1, 7, 34925
+UNCOMPRESSED, LZW, JPEG, LZMA, WEBP = 1, 5, 7, 34925, 50001
 DEFLATE = {8, 32946}
 MAX_COMPRESSED_SHARE = 2
 """Compressed samples are seldom longer than the samples, and never twice as long."""
@@ -19,6 +19,8 @@ SPARE_SEGMENT_BYTES = 1024
 """For the tables and headers of one strip or tile."""
 MAX_PADDING_BYTES = 3
 """Writers pad strips and tiles to whole words."""
+BLANK_END_BYTES = 32
+"""Encoders of LZW and WebP write no such run of zeros; others may, or have a checksum."""
 MAX_LZMA_BYTES = 2**27
 """Memory for the dictionary; the largest preset of xz takes 65 MiB."""
 
@@ -52,6 +54,8 @@ def require_bounded_segments(data: bytes, page: TiffPage) -> None:
     if page.compression == UNCOMPRESSED:
         _require_whole_samples(page)
         return
+    if page.compression in {LZW, WEBP}:
+        _require_no_blank_end(data, page)
     counts = page.byte_counts
     decoded = page.segments * area * page.bytes_per_sample * (1 if page.separate else page.samples)
     longest = MAX_COMPRESSED_SHARE * decoded + SPARE_SEGMENT_BYTES * page.segments + SPARE_BYTES
@@ -76,6 +80,20 @@ def _require_own_places(page: TiffPage) -> None:
         raise CorruptChipError(
             "strips or tiles of the TIFF overlap each other or its header; write the file anew"
         )
+
+
+def _require_no_blank_end(data: bytes, page: TiffPage) -> None:
+    """Reject strips or tiles that end with zeros, which decoders take for codes of samples.
+
+    Files end so whose space was reserved before they were copied.
+    """
+    ends = page.offsets + page.byte_counts
+    for end in ends[page.byte_counts > BLANK_END_BYTES].tolist():
+        if data.endswith(bytes(BLANK_END_BYTES), 0, end):
+            raise CorruptChipError(
+                "a compressed strip or tile of the TIFF ends with zeros, as where a file was not "
+                "copied whole; send the complete file"
+            )
 
 
 def _require_whole_samples(page: TiffPage) -> None:

@@ -234,6 +234,14 @@ def test_a_file_whose_end_is_zeros_warns(interleave: str) -> None:
     assert not any(warning in text for text in decode_chip(declared, gsd_m=1.0).warnings)
 
 
+@pytest.mark.parametrize("compress", ["lzw", "webp"])
+def test_compressed_samples_whose_end_is_zeros_are_refused(compress: str) -> None:
+    data = tiff_bytes(rgb_planes(), compress=compress, photometric="RGB", interleave="pixel")
+    decode_chip(data, gsd_m=1.0)
+    with pytest.raises(CorruptChipError, match="ends with zeros"):
+        decode_chip(data[:-40] + bytes(40), gsd_m=1.0)
+
+
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.99])
 def test_a_jpeg_whose_end_is_zeros_is_refused(share: float) -> None:
     data = good_jpeg()
