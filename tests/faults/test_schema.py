@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from schemathesis.checks import CHECKS
 
 from service.access.roles import Role
@@ -111,13 +111,15 @@ def test_the_service_conforms_to_its_document(site: Site, known: StoredIds, scal
             def send(case: schemathesis.Case[Any]) -> None:
                 if mode is schemathesis.GenerationMode.POSITIVE:  # noqa: B023
                     known.put_into(case)
+                # No document describes how a body is transferred; RFC 9112, 6.1, answers 501.
+                assume("transfer-encoding" not in (case.headers or {}))
                 answer = case.call(headers=authorised, timeout=ANSWER_LIMIT_S)
                 statuses[answer.status_code] += 1
                 if case.operation.label == "POST /matches/{match_id}/verdict":
                     judged[answer.status_code] += 1
                 try:
                     case.validate_response(answer, checks=checks, headers=authorised)  # noqa: B023
-                except Exception as failure:
+                except (Exception, BaseExceptionGroup) as failure:
                     reasons = [str(one) for one in getattr(failure, "exceptions", [failure])]
                     wrong.setdefault(f"{case.operation.label}: {reasons}", case.as_curl_command())
 
